@@ -1,0 +1,215 @@
+"""A YAML file in, one flat and fully resolved config out; or every mistake in it at once.
+
+Order: read the file and its bases, apply ``--set``, translate MotionBERT's keys, check each key, check keys
+against each other and against the skeleton, fill in what follows from others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from easydict import EasyDict
+
+from lib import legacy
+from lib.config_checks import KeyPath, contradictions, schema_findings, skeleton_findings
+from lib.config_schema import SCHEMAS, Keys
+from lib.config_text import sections
+from lib.config_yaml import Mistake, ParsedYaml, parse_scalar, parse_value, read_yaml
+from lib.errors import UserError
+from lib.files import atomic_write_text
+from lib.skeleton import Skeleton
+
+logger = logging.getLogger(__name__)
+
+OVERRIDE = "--set"  # stands where a file's name stands for keys of files
+
+
+class ConfigError(UserError):
+    """All mistakes of a config; the message has a line for each."""
+
+    def __init__(self, name: str, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: (mistake.file != OVERRIDE, mistake))
+        lines = [str(mistake) for mistake in self.mistakes]
+        super().__init__("\n".join([f"{len(lines)} mistakes in {name}", *lines] if len(lines) > 1 else lines))
+
+
+def load_config(
+    path: str | Path, overrides: Iterable[str] | Mapping[str, Any] = (), task: str | None = None
+) -> EasyDict:
+    """Resolved config of a file: flat keys; ``losses`` and ``worker`` are blocks.
+
+    ``overrides`` are ``key=value`` texts as ``--set`` takes them (a dot reaches into a block), or a dict.
+    ``task`` "pose3d" or "mesh" refuses files of the other; None takes both. What was assumed is logged.
+    Raises ``ConfigError`` with every mistake: unknown or doubled keys, values that are not allowed, keys that
+    contradict each other or the joint format.
+    """
+    parsed = _read_with_bases(Path(path), ())
+    given = _parse_overrides(overrides)
+    for key in [key for key in given if "." not in key]:
+        parsed.values[key] = given.pop(key)
+        parsed.places[(key,)] = (OVERRIDE, 0)
+    return _resolve(parsed, given, str(path), task)
+
+
+def dump_config(config: Mapping[str, Any]) -> str:
+    """Text of a resolved config; ``load_config`` of it gives an equal config."""
+    return yaml.dump(_plain(config), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=100)
+
+
+def save_config(config: Mapping[str, Any], path: str | Path) -> None:
+    """Write ``dump_config`` to a file, whole or not at all."""
+    atomic_write_text(path, dump_config(config))
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags ``--config``, ``--set`` (any number of times) and ``--print_config``."""
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML of the experiment")
+    override = "override a key of it (--set losses.velocity=10); may stand several times"
+    parser.add_argument(OVERRIDE, action="append", default=[], metavar="KEY=VALUE", help=override)
+    parser.add_argument("--print_config", action="store_true", help="print the resolved config and stop")
+
+
+def _read_with_bases(path: Path, above: tuple[Path, ...]) -> ParsedYaml:
+    """Values of a file over those of its ``base``; blocks are merged key by key."""
+    if path.resolve() in [child.resolve() for child in above]:
+        raise UserError(f"{above[0]}: 'base' goes in a circle: {' -> '.join(map(str, (*above, path)))}")
+    parsed = read_yaml(path, str(path))
+    base = parsed.values.pop("base", None)
+    if base is None:
+        return parsed
+    if not isinstance(base, str) or not (path.parent / base).is_file():
+        place = parsed.places[("base",)]
+        text = f"base = {base!r}: there is no such file beside this one ({path.parent / str(base)})"
+        parsed.mistakes.append(Mistake(*place, text))
+        return parsed
+    below = _read_with_bases(path.parent / base, (*above, path))
+    return ParsedYaml(
+        _merged(below.values, parsed.values), below.places | parsed.places, below.mistakes + parsed.mistakes
+    )
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = below | above
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _merged(below[key], above[key])
+    return merged
+
+
+def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(overrides, Mapping):
+        return dict(overrides)
+    given = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"{OVERRIDE} {text}: write key=value, such as {OVERRIDE} batch_size=8")
+        given[key.strip()] = parse_value(value.strip(), f"{OVERRIDE} {key.strip()}")
+    return given
+
+
+def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: str | None) -> EasyDict:
+    found = str(parsed.values.get("task", _task_of(parsed.values)))
+    if found not in SCHEMAS:
+        raise ConfigError(name, [_mistake(parsed, name, ("task",), f"must be one of {', '.join(SCHEMAS)}")])
+    if task is not None and found != task:
+        raise UserError(f"{name}: this is a config of task {found}, where one of task {task} is needed")
+    schema = SCHEMAS[found]
+    try:
+        raw, notes = legacy.translate(parsed.values, found)
+    except legacy.NotBuiltError as error:
+        place = parsed.places.get((error.key,), (name, 0))
+        raise ConfigError(name, [Mistake(*place, str(error))]) from None
+    for key, value in in_blocks.items():
+        _set_in_block(raw, key.split("."), value, schema)
+        parsed.places[tuple(key.split("."))] = (OVERRIDE, 0)
+
+    findings = schema_findings(schema, raw)
+    wrong = {str(path[0]) for path, _ in findings}
+    # a key that is wrong or missing takes no part in what follows; required ones need a stand-in
+    stand_ins = {key: "worker" for key, field in schema.model_fields.items() if field.is_required()}
+    right = {key: value for key, value in raw.items() if key not in wrong}
+    values = schema.model_validate(stand_ins | right).model_dump()
+    skeleton, against, skeleton_notes = skeleton_findings(values, wrong)
+    findings += [*contradictions(values, wrong), *against]
+    if findings or parsed.mistakes:
+        shown = ParsedYaml(parsed.values | raw, parsed.places)
+        found_here = [_mistake(shown, name, path, text) for path, text in findings]
+        raise ConfigError(name, parsed.mistakes + found_here)
+    assert skeleton is not None
+    for note in notes + skeleton_notes:
+        logger.warning("%s: %s", name, note)
+    return EasyDict(_filled(values, skeleton, schema))
+
+
+def _task_of(raw: Mapping[str, Any]) -> str:
+    """Task that more of the keys belong to alone."""
+    pose, mesh = (raw.keys() & SCHEMAS[task].model_fields.keys() for task in ("pose3d", "mesh"))
+    return "mesh" if len(mesh - pose) > len(pose - mesh) else "pose3d"
+
+
+def _set_in_block(raw: dict[str, Any], path: list[str], value: Any, schema: type[Keys]) -> None:
+    """Set one key of a block; a block that the file does not have starts from its defaults."""
+    key, block = path[0], raw.get(path[0])
+    if block is None and key in schema.model_fields:
+        default = schema.model_fields[key].get_default()
+        block = default.model_dump() if isinstance(default, Keys) else default
+    raw[key] = {**(block if isinstance(block, dict) else {}), ".".join(path[1:]): value}
+
+
+def _filled(values: dict[str, Any], skeleton: Skeleton, schema: type[Keys]) -> dict[str, Any]:
+    """Values in the order of reading, with everything that follows from other keys."""
+    if not values["joint_format"].lower().endswith((".yaml", ".yml")):
+        values["joint_format"] = skeleton.name
+    values |= {"num_joints": skeleton.num_joints, "root": list(skeleton.root), "root_idx": skeleton.root_idx}
+    values["eval_batch_size"] = values["eval_batch_size"] or values["batch_size"]
+    if "skip_sources" in values and values["skip_sources"] is None:
+        values["skip_sources"] = list(legacy.H36M_FAULTY_SOURCES) if values["reader"] == "h36m" else []
+    return {key: values[key] for _, keys in sections(schema) for key in keys}
+
+
+def _mistake(parsed: ParsedYaml, name: str, path: KeyPath, text: str) -> Mistake:
+    """A finding under the key and at the line that the user wrote, which may be MotionBERT's."""
+    words = tuple(map(str, path))
+    old = [(key,) for key in legacy.old_names(".".join(words)) if (key,) in parsed.places]
+    if old and words not in parsed.places:
+        words = old[0]
+    above = (words[:length] for length in range(len(words), 0, -1))
+    place = next((parsed.places[part] for part in above if part in parsed.places), (name, 0))
+    key = re.sub(r"\.(\d+)", r"[\1]", ".".join(words))
+    value: Any = parsed.values
+    try:
+        for word in words:
+            value = value[int(word)] if isinstance(value, list) else value[word]
+    except (KeyError, TypeError):
+        return Mistake(*place, f"{key} {text}")
+    shown = "null" if value is None else repr(value)
+    return Mistake(*place, f"{key} = {shown if len(shown) <= 70 else shown[:67] + '...'}: {text}")
+
+
+def _plain(value: Any) -> Any:
+    """Dicts and lists as Python has them, without EasyDict."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes no anchors, and every text so that ``parse_scalar`` reads it as text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = re.fullmatch(r"[\w./][\w./ -]*(?<! )", text) and isinstance(parse_scalar(text), str)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_Dumper.add_representer(str, _represent_text)

@@ -1,0 +1,131 @@
+"""What is wrong with the values of a config: each by itself, together, and against the skeleton.
+
+Every finding is a path of keys and a text that follows "key = value:".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from lib import legacy
+from lib.config_schema import LOSS_NAMES, MESH_LOSS_NAMES, SCHEMAS, Keys, Pose3DConfig, WorkerKeys
+from lib.config_text import annotation_of, bounds_text, choices, values_text
+from lib.errors import UserError, did_you_mean
+from lib.skeleton import Skeleton, list_skeletons, load_skeleton
+
+KeyPath = tuple[str | int, ...]
+Finding = tuple[KeyPath, str]
+
+
+def schema_findings(schema: type[Keys], raw: dict[str, Any]) -> list[Finding]:
+    """Unknown and missing keys, wrong types, values out of range, unknown losses: one finding a key."""
+    found: dict[KeyPath, str] = {}
+    losses = raw.get("losses")
+    names = LOSS_NAMES if schema is Pose3DConfig else MESH_LOSS_NAMES
+    for name in losses if isinstance(losses, dict) else ():
+        if name not in names:
+            text = f"unknown loss{did_you_mean(name, names)}; known: {', '.join(names)}"
+            found[("losses", name)] = text
+    try:
+        schema.model_validate(raw)
+    except ValidationError as error:
+        for entry in error.errors(include_url=False):
+            found.setdefault(entry["loc"], _text(schema, entry["loc"], entry["type"], raw))
+    return list(found.items())
+
+
+def _text(schema: type[Keys], path: KeyPath, kind: str, raw: dict[str, Any]) -> str:
+    key, annotation = str(path[-1]), annotation_of(schema, path)
+    if kind == "missing":
+        return _missing_reader() if key == "reader" else _missing_format(raw.get("num_joints"))
+    if kind == "extra_forbidden":
+        others = [
+            task for task, other in SCHEMAS.items() if other is not schema and key in other.model_fields
+        ]
+        if others and len(path) == 1:
+            return f"unknown key; it belongs to configs of task {others[0]}"
+        known = [*WorkerKeys.model_fields] if len(path) > 1 else [*schema.model_fields, *legacy.KNOWN_KEYS]
+        return f"unknown key{did_you_mean(key, known) or '; docs/config.md lists every key'}"
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        return f"must be {bounds_text(annotation)}"
+    hint = did_you_mean(str(raw.get(key)), choices(annotation)) if kind == "literal_error" else ""
+    return f"must be {values_text(annotation)}{hint}"
+
+
+def _missing_reader() -> str:
+    return (
+        "is missing, and the other keys fit several: write reader: h36m (Human3.6M pickle), vehs (pickle "
+        "with res_w and res_h), clips (clip folders) or worker (built-in motion)"
+    )
+
+
+def _missing_format(num_joints: Any) -> str:
+    known = list_skeletons()
+    same = [name for name in known if load_skeleton(name).num_joints == num_joints]
+    if same:
+        names = " or ".join(same)
+        return f"is missing, and {num_joints} joints alone do not say which: write joint_format: {names}"
+    given = "" if num_joints is None else f", and none has {num_joints} joints"
+    return f"is missing{given}; known: {', '.join(known)}"
+
+
+def contradictions(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:
+    """Keys that are right by themselves but not together; those named in ``wrong`` are left out."""
+
+    def fine(*keys: str) -> bool:
+        return not wrong & set(keys)
+
+    if fine("clip_len", "maxlen") and values["clip_len"] > values["maxlen"]:
+        yield ("clip_len",), f"must be at most maxlen = {values['maxlen']}"
+    if fine("dim_feat", "num_heads") and values["dim_feat"] % values["num_heads"]:
+        yield ("dim_feat",), f"must be a multiple of num_heads = {values['num_heads']}"
+    if fine("res_w", "res_h") and (values["res_w"] is None) != (values["res_h"] is None):
+        given, absent = ("res_w", "res_h") if values["res_h"] is None else ("res_h", "res_w")
+        yield (given,), f"{absent} is missing beside it"
+    for key in ("scale_range", "scale_range_train", "scale_range_test"):
+        if fine(key) and values.get(key) and values[key][0] > values[key][1]:
+            yield (key,), "the smaller factor comes first"
+    if fine("losses") and not any(values["losses"].values()):
+        yield ("losses",), "at least one loss needs a weight greater than 0"
+
+
+def skeleton_findings(
+    values: dict[str, Any], wrong: set[str]
+) -> tuple[Skeleton | None, list[Finding], list[str]]:
+    """The skeleton with the config's root (None without one), where the config contradicts it, and notes."""
+    if "joint_format" in wrong:
+        return None, [], []
+    try:
+        skeleton = load_skeleton(values["joint_format"])
+    except UserError as error:
+        return None, [(("joint_format",), str(error))], []
+    found: list[Finding] = []
+    notes: list[str] = []
+    if "num_joints" not in wrong and values["num_joints"] not in (None, skeleton.num_joints):
+        found.append((("num_joints",), f"the joint format {skeleton.name} has {skeleton.num_joints} joints"))
+    if values["root"]:
+        try:
+            skeleton = skeleton.with_root(*values["root"])
+        except UserError as error:
+            return skeleton, [*found, (("root",), str(error))], notes
+    number = values["root_idx"]
+    if "root_idx" in wrong or number in (None, skeleton.root_idx):
+        return skeleton, found, notes
+    joint = skeleton.joints[number] if number < skeleton.num_joints else None
+    if joint in skeleton.other_roots and not values["root"]:
+        own = ", ".join(skeleton.root)
+        notes.append(f"root_idx = {number}: {joint} is the root, where the format {skeleton.name} has {own}")
+        return skeleton.with_root(str(joint)), found, notes
+    found.append((("root_idx",), _other_root(skeleton, None if values["root"] else joint)))
+    return skeleton, found, notes
+
+
+def _other_root(skeleton: Skeleton, joint: str | None) -> str:
+    hint = f"; to have {joint} as the root write root: {joint}" if joint else ""
+    text = f"the root of the joint format {skeleton.name} is "
+    if skeleton.root_idx is None:
+        return f"{text}the mean of {', '.join(skeleton.root)}: leave root_idx out{hint}"
+    return f"{text}joint {skeleton.root_idx} ({skeleton.root[0]}){hint}"

@@ -1,0 +1,44 @@
+"""Keypoints that a detector did not find: confidence 0 at a plausible place instead of NaN."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lib.data.motion import Motion
+from lib.errors import UserError
+
+POLICIES = ("hold", "keep")
+
+
+def fill_missing(motion: Motion, policy: str = "hold") -> Motion:
+    """The motion with missing keypoints at confidence 0 and a finite place; the same object if none is missing.
+
+    Missing is a NaN, or a confidence of exactly 0 (MotionBERT's own data keep normal pixel values down to a
+    confidence of 0.004). ``hold`` puts the joint where it was last seen in the video, before its first sight
+    where it is first seen, and if it is never seen at the root (or 0 if that is missing too). ``keep`` leaves
+    finite pixel values of confidence 0 as they are and does the same for NaN.
+    """
+    if policy not in POLICIES:
+        raise UserError(f"missing: '{policy}' is not known; allowed: {', '.join(POLICIES)}")
+    unseen = ~(motion.confidence > 0)
+    lost = np.isnan(motion.joints_2d).any(-1)
+    if not (unseen.any() or lost.any()):
+        return motion
+    confidence = np.where(unseen | lost, np.float32(0), motion.confidence)
+    replaced = (unseen | lost) if policy == "hold" else lost
+    xy = motion.joints_2d.copy()
+    frame = np.arange(motion.num_frames)
+    first, stop = np.repeat(motion.videos, motion.videos[:, 1] - motion.videos[:, 0], axis=0).T
+    never = np.zeros_like(replaced)
+    for joint in np.flatnonzero(replaced.any(0)):
+        gone = replaced[:, joint]
+        last_seen = np.maximum.accumulate(np.where(gone, -1, frame))
+        next_seen = np.minimum.accumulate(np.where(gone, motion.num_frames, frame)[::-1])[::-1]
+        source = np.where(last_seen >= first, last_seen, next_seen)
+        never[:, joint] = source >= stop
+        xy[:, joint] = xy[np.where(never[:, joint], frame, source), joint]
+    xy[never] = np.nan
+    root = np.nan_to_num(motion.skeleton.root_of(xy))
+    return replace(motion, joints_2d=np.where(never[..., None], root, xy), confidence=confidence)

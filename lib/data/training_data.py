@@ -1,0 +1,91 @@
+"""The sets that a config trains on, checked, cut into clips, and planned epoch by epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from lib.data.build import build_motion
+from lib.data.checks import check_motion, raise_or_log
+from lib.data.clips import ClipSet
+from lib.data.motion import Motion
+from lib.engine import epoch_batches
+from lib.skeleton import Skeleton
+
+Plan = list[tuple[ClipSet, Tensor]]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Clips with 3D labels, clips with 2D alone, and from which epoch on the latter are used.
+
+    ``labelled_motion`` are the frames behind the labelled clips: baselines are computed from them.
+    """
+
+    labelled: ClipSet
+    labelled_motion: Motion
+    unlabelled: tuple[ClipSet, ...]
+    first_unlabelled_epoch: int
+    steps_per_epoch: int | None
+
+    @property
+    def num_clips(self) -> int:
+        """Clips of all sets."""
+        return len(self.labelled) + sum(map(len, self.unlabelled))
+
+    def epoch_plan(self, epoch: int, batch_size: int, seed: int) -> Plan:
+        """Batches of one epoch, a function of (epoch, seed) alone: [(set, clip numbers (B,))], 2D-only sets first."""
+        sets = [self.labelled]
+        if epoch >= self.first_unlabelled_epoch:
+            sets = [*self.unlabelled, self.labelled]
+        return [
+            (clips, ids)
+            for stream, clips in enumerate(sets)
+            for ids in epoch_batches(len(clips), batch_size, seed, epoch, stream)[: self.steps_per_epoch]
+        ]
+
+    def meta(self, config: Any) -> dict[str, Any]:
+        """What a checkpoint says about the data it was trained on."""
+        skeleton = self.labelled_motion.skeleton
+        return {
+            "joint_format": skeleton.name,
+            "num_joints": skeleton.num_joints,
+            "root": list(skeleton.root),
+            "rootrel": bool(config.rootrel),
+            "input_scale": config.input_scale,
+            "fps": self.labelled_motion.fps,
+        }
+
+
+def build_training_data(config: Any, skeleton: Skeleton) -> TrainingData:
+    """Read the training sets of a config, check them, and cut them into clips.
+
+    Raises ``UserError`` for a set that would train silently on something wrong (see ``lib/data/checks.py``).
+    """
+    motion = build_motion(config, skeleton, config.train_split, reader=config.train_reader)
+    raise_or_log(check_motion(motion, rootrel=config.rootrel, clip_len=config.clip_len))
+    unlabelled = []
+    for reader in config.readers_2d if config.train_2d else ():
+        unlabelled.append(build_clips(config, build_motion(config, skeleton, config.train_split, reader=reader)))
+    return TrainingData(
+        labelled=build_clips(config, motion),
+        labelled_motion=motion,
+        unlabelled=tuple(unlabelled),
+        first_unlabelled_epoch=config.pretrain_3d_curriculum,
+        steps_per_epoch=config.steps_per_epoch,
+    )
+
+
+def build_clips(config: Any, motion: Motion, stride: int | None = None) -> ClipSet:
+    """Clips of a set as the config cuts and feeds them; ``stride`` None is the training stride."""
+    return ClipSet(
+        motion,
+        config.clip_len,
+        stride or config.data_stride,
+        gt_2d=config.gt_2d,
+        synthetic=config.synthetic,
+        no_conf=config.no_conf,
+        missing=config.missing,
+    )

@@ -1,0 +1,224 @@
+"""MotionBERT's and its fork's keys and flags in our terms: the only place that knows them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from lib.errors import UserError
+
+# Weights of losses. What the angle keys mean depends on the file: see ANGLE_LOSSES.
+LOSS_KEYS = {
+    "lambda_3d": "mpjpe",
+    "loss_3d": "mpjpe",
+    "lambda_scale": "n_mpjpe",
+    "lambda_3d_velocity": "velocity",
+    "lambda_3dv": "velocity",
+    "lambda_lv": "limb_var",
+    "lambda_lg": "limb_gt",
+    "lambda_pose": "pose",
+    "loss_pose": "pose",
+    "lambda_shape": "shape",
+    "loss_shape": "shape",
+    "lambda_norm": "norm",
+}
+# MotionBERT compares angles (L1); the fork, whose files name a joint_format, replaced that by 1 - cosine.
+ANGLE_LOSSES = {"lambda_a": ("angle", "angle_cos"), "lambda_av": ("angle_velocity", "angle_velocity_cos")}
+RENAMED_KEYS = {"scale_range_pretrain": "scale_range"}
+# Keys that the old code reads nowhere.
+DROPPED_KEYS = ("dataset", "dropout_loc")
+
+KNOWN_KEYS = (*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS)
+
+ACTION_KEYS = (
+    "model_version",
+    "action_classes",
+    "data_split",
+    "random_move",
+    "dropout_ratio",
+    "n_views",
+    "temp",
+)
+OTHER_BACKBONES = ("tcn", "poseformer", "mixste", "stgcn")
+
+# Recordings of Human3.6M whose labels are wrong; MotionBERT leaves them out of every evaluation.
+H36M_FAULTY_SOURCES = ("s_09_act_05_subact_02", "s_09_act_10_subact_02", "s_09_act_13_subact_01")
+
+
+class NotBuiltError(UserError):
+    """A key asks for something that this project does not have."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def old_names(key: str) -> list[str]:
+    """Old keys that may stand behind one of ours (``losses.velocity``)."""
+    names = [old for old, new in RENAMED_KEYS.items() if new == key]
+    names += [old for old, loss in LOSS_KEYS.items() if key == f"losses.{loss}"]
+    return names + [old for old, pair in ANGLE_LOSSES.items() if key.removeprefix("losses.") in pair]
+
+
+def translate(raw: Mapping[str, Any], task: str = "pose3d") -> tuple[dict[str, Any], list[str]]:
+    """Keys of a config in our terms, and a note on each assumption; keys of ours pass unchanged.
+
+    A joint format or reader that cannot be told stays absent. Raises ``NotBuiltError`` for what is not built.
+    """
+    _refuse_what_is_not_built(raw)
+    notes: list[str] = []
+    new = {RENAMED_KEYS.get(key, key): value for key, value in raw.items()}
+    for key in [key for key in DROPPED_KEYS if key in new]:
+        notes.append(f"{key}: {new.pop(key)} has no effect, here as in MotionBERT")
+    if str(new.get("backbone")).lower() == "dstformer_coreml":
+        new["backbone"] = "DSTformer"
+        notes.append("backbone: DSTformer_coreml has the weights of DSTformer, which is taken")
+    _translate_losses(new, notes)
+    if "joint_format" not in new and new.get("num_joints") == 17:
+        new["joint_format"] = "H36M-17"
+        new.setdefault("root_idx", 0)
+        notes.append("joint_format is not given: 17 joints are taken for H36M-17, root 0")
+    if task == "pose3d" and "reader" not in new:
+        _tell_reader(new, notes)
+    return new, notes
+
+
+def _refuse_what_is_not_built(raw: Mapping[str, Any]) -> None:
+    action = [key for key in raw if key in ACTION_KEYS]
+    if action:
+        raise NotBuiltError(action[0], f"action recognition is not built (keys {', '.join(action)})")
+    backbone = str(raw.get("backbone", "")).replace("-", "").lower()
+    if backbone in OTHER_BACKBONES:
+        raise NotBuiltError("backbone", f"the backbone {raw['backbone']} is not built; there is DSTformer")
+
+
+def _translate_losses(new: dict[str, Any], notes: list[str]) -> None:
+    cosine = "joint_format" in new
+    names = LOSS_KEYS | {key: pair[cosine] for key, pair in ANGLE_LOSSES.items()}
+    old = {names[key]: new.pop(key) for key in list(new) if key in names}
+    if not old:
+        return
+    own = new.get("losses")
+    weights = {"mpjpe": 1.0} | old | (own if isinstance(own, dict) else {})
+    new["losses"] = {name: weight for name, weight in weights.items() if weight != 0}
+    if isinstance(new.get("flip"), bool):
+        new.setdefault("eval_flip", new["flip"])  # one key does both there
+    used = [key for key, pair in ANGLE_LOSSES.items() if cosine and pair[1] in new["losses"]]
+    if used:
+        notes.append(
+            f"{', '.join(used)} beside a joint_format: 1 - cosine as in the fork, not MotionBERT's L1"
+        )
+
+
+def _tell_reader(new: dict[str, Any], notes: list[str]) -> None:
+    """Choose the reader by the keys that only one of them needs; leave it absent where several would fit.
+
+    Names of files only decide between the two readers of pickles of 17 joints, each of which refuses the
+    other's data (cameras that it does not know; no resolution).
+    """
+    if new.get("worker") is not None and "dt_file" not in new:
+        reader, why = "worker", "there is a block 'worker'"
+    elif "dt_file" not in new:
+        if "subset_list" not in new or "data_root" not in new:
+            return
+        reader, why = "clips", "there are data_root and subset_list, but no dt_file"
+    elif "res_w" in new or "res_h" in new:
+        reader, why = "vehs", "the resolution is given"
+    elif new.get("num_joints", 17) != 17:
+        reader, why = "vehs", f"there are {new['num_joints']} joints"
+    else:
+        names = json.dumps(
+            [new.get(key) for key in ("dt_file", "subset_list", "data_root")], default=str
+        ).lower()
+        if ("h36m" in names) == ("vehs" in names):
+            return
+        reader = "h36m" if "h36m" in names else "vehs"
+        why = f"there are 17 joints, no resolution, and the files are named so ({new['dt_file']})"
+    new["reader"] = reader
+    notes.append(f"reader is not given: {reader}, because {why}")
+    if reader == "h36m" and "subset_list" in new:
+        new.setdefault("train_reader", "clips")
+        notes[-1] += "; trained on the clip folders of data_root"
+    if reader == "vehs":
+        new.setdefault("eval_split", "validate")
+        notes[-1] += f"; evaluated on the split {new['eval_split']} (--test_set_keyword)"
+        if "res_w" not in new:
+            notes.append(
+                "res_w and res_h are not given, and the data hardly tell; the fork took 1920 and 1200"
+            )
+    _place_pickle(new, reader)
+
+
+def _place_pickle(new: dict[str, Any], reader: str) -> None:
+    """Folder of ``dt_file`` as the old scripts made it from ``data_root``."""
+    root, file = new.get("data_root"), new.get("dt_file")
+    if not isinstance(root, str) or not isinstance(file, str) or "dt_root" in new:
+        return
+    # the fork cuts at the last two slashes, so that a closing slash makes a difference there
+    above, fork = str(PurePosixPath(root).parent), "/".join(root.split("/")[:-2]) or "."
+    new["dt_root"] = above if reader == "h36m" else fork
+    # "/RTM2D/x.pkl" beside ".../RTM2D/" is meant within it, not at the top of the disk
+    parts = PurePosixPath(file).parts
+    if len(parts) > 2 and parts[:2] == ("/", PurePosixPath(root).name):
+        new["dt_file"] = file.lstrip("/")
+
+
+def add_legacy_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that MotionBERT's and the fork's job scripts carry beside ``--config``, and their short forms."""
+    add = parser.add_argument
+    add("-c", "--checkpoint", default="checkpoint", metavar="FOLDER", help="folder of the run [%(default)s]")
+    add("-p", "--pretrained", default="", metavar="PATH", help="file, or folder, of weights to start from")
+    add(
+        "-ms",
+        "--selection",
+        default="latest_epoch.bin",
+        metavar="FILE",
+        help="file in that folder [%(default)s]",
+    )
+    add("--discard_last_layer", action="store_true", help="those weights are of another joint format")
+    add("-r", "--resume", default="", metavar="FILE", help="continue from this checkpoint, or 'auto'")
+    add("-e", "--evaluate", default="", metavar="FILE", help="evaluate this checkpoint instead of training")
+    add("-o", "--out_path", default="", metavar="FOLDER", help="where an evaluation is written")
+    add("--test_set_keyword", choices=["test", "validate"], help="split to evaluate on [the config's]")
+    add("-sd", "--seed", type=int, help="seed of everything random [the config's]")
+    add("-freq", "--print_freq", type=int, metavar="STEPS", help="log the losses every so many steps")
+    add("--res_w", type=int, metavar="PX", help="width of the images [the config's]")
+    add("--res_h", type=int, metavar="PX", help="height of the images [the config's]")
+    add("--fps", type=float, help="frames per second of the data [the config's]")
+    add("--save_trace", action="store_true", help="has no effect")
+    add("--wandb_project", metavar="NAME", help="log to Weights & Biases too, if it is installed")
+    add("--wandb_name", metavar="NAME", help="name of the run there")
+    add("--wandb_mode", choices=["online", "offline", "disabled"], help="how it runs")
+    add("--note", default="", metavar="TEXT", help="a note on the run")
+
+
+def flag_overrides(arguments: argparse.Namespace) -> list[str]:
+    """Flags that are keys of the config, as texts for ``load_config``; ``--set`` comes last and wins."""
+    keys = {
+        "seed": "seed",
+        "test_set_keyword": "eval_split",
+        "print_freq": "log_every_steps",
+        "res_w": "res_w",
+        "res_h": "res_h",
+        "fps": "fps",
+        "pretrained": "pretrained",
+    }
+    given = {key: getattr(arguments, flag, None) for flag, key in keys.items()}
+    texts = [f"{key}={json.dumps(value)}" for key, value in given.items() if value not in (None, "")]
+    return texts + list(getattr(arguments, "set", None) or [])
+
+
+def flag_notes(arguments: argparse.Namespace) -> list[str]:
+    """One line for each given flag that does nothing here."""
+    notes = []
+    if getattr(arguments, "save_trace", False):
+        notes.append("--save_trace has no effect: no traced model is written")
+    if not getattr(arguments, "wandb_project", None):
+        given = [flag for flag in ("wandb_name", "wandb_mode") if getattr(arguments, flag, None)]
+        notes += [f"--{flag} has no effect without --wandb_project" for flag in given]
+    if getattr(arguments, "discard_last_layer", False) and not getattr(arguments, "pretrained", ""):
+        notes.append("--discard_last_layer has no effect without --pretrained")
+    return notes

@@ -1,0 +1,40 @@
+"""The model that a config describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from lib.model.DSTformer import DSTformer
+from lib.skeleton import Skeleton
+
+
+def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
+    """Backbone with the widths, depths and dropouts of the config, for the joints of the skeleton."""
+    return DSTformer(
+        dim_in=2 if config.no_conf else 3,
+        dim_out=3,
+        dim_feat=config.dim_feat,
+        dim_rep=config.dim_rep,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        mlp_ratio=config.mlp_ratio,
+        num_joints=skeleton.num_joints,
+        maxlen=config.maxlen,
+        qkv_bias=config.qkv_bias,
+        att_fuse=config.att_fuse,
+        drop_rate=config.dropout,
+        attn_drop_rate=config.attn_dropout,
+        drop_path_rate=config.drop_path,
+        activation_checkpointing=config.activation_checkpointing,
+        input_residual=config.input_residual,
+        root_weights=skeleton.root_weights if config.input_residual else None,
+    )
+
+
+def freeze_all_but(model: nn.Module, name_parts: list[str] | None) -> int:
+    """Train only the parameters whose name holds one of the parts (all if None); returns how many elements train."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name_parts is None or any(part in name for part in name_parts)
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

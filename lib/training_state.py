@@ -1,0 +1,102 @@
+"""Everything a run needs to go on where it stopped, in one small record and one checkpoint dict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lib.checkpoint import model_weights
+from lib.engine import AveragedWeights
+from lib.errors import UserError
+
+
+@dataclass
+class TrainingState:
+    """Place of a run: epochs done, steps done in this epoch and in all, and the losses of this epoch so far."""
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0
+    best_mm: float = float("inf")
+    loss_sums: dict[str, float] = field(default_factory=dict)
+    loss_clips: dict[str, int] = field(default_factory=dict)
+
+    def advance(self, losses: Mapping[str, Tensor], num_clips: int) -> None:
+        """Count one optimizer step on ``num_clips`` clips and its losses."""
+        self.step += 1
+        self.step_in_epoch += 1
+        for name, value in losses.items():
+            self.loss_sums[name] = self.loss_sums.get(name, 0.0) + float(value) * num_clips
+            self.loss_clips[name] = self.loss_clips.get(name, 0) + num_clips
+
+    def epoch_losses(self) -> dict[str, float]:
+        """Mean of each loss over the clips of this epoch so far."""
+        return {name: total / self.loss_clips[name] for name, total in self.loss_sums.items()}
+
+    def next_epoch(self) -> None:
+        """Begin the next epoch."""
+        self.epoch, self.step_in_epoch, self.loss_sums, self.loss_clips = self.epoch + 1, 0, {}, {}
+
+
+def make_checkpoint(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: AveragedWeights | None,
+    state: TrainingState,
+    meta: dict[str, Any],
+) -> dict[str, Any]:
+    """Checkpoint dict in MotionBERT's layout, with what an exact continuation needs beside it.
+
+    ``model_pos`` holds the weights that evaluate best: the averaged ones if there are any, with the ones under
+    training beside them as ``training_weights``.
+    """
+    own = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    checkpoint = {
+        "epoch": state.epoch,
+        "lr": optimizer.param_groups[0]["lr"],
+        "optimizer": optimizer.state_dict(),
+        "model_pos": own,
+        "min_loss": state.best_mm,
+        "meta": meta,
+        "progress": asdict(state),
+    }
+    if average is not None:
+        checkpoint["model_pos"] = {name: value.cpu().clone() for name, value in average.weights.items()}
+        checkpoint["training_weights"] = own
+        checkpoint["average_updates"] = average.updates
+    return checkpoint
+
+
+def continue_from(
+    checkpoint: dict[str, Any],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: AveragedWeights | None,
+) -> TrainingState:
+    """Put a checkpoint's weights, optimizer and averages back, and return its place in the run.
+
+    A checkpoint of MotionBERT has no ``progress``: it continues at the epoch it names. Raises ``UserError`` if
+    weights or optimizer are of another model.
+    """
+    weights = model_weights(checkpoint)
+    try:
+        model.load_state_dict(checkpoint.get("training_weights", weights))
+        optimizer.load_state_dict(checkpoint["optimizer"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"cannot continue from this checkpoint ({str(error).splitlines()[0]}); "
+            "to start a new run from its weights use --pretrained"
+        ) from None
+    if average is not None:
+        device = next(model.parameters()).device
+        average.weights = {name: value.to(device).clone() for name, value in weights.items()}
+        average.updates = checkpoint.get("average_updates", 0)
+    progress = checkpoint.get("progress")
+    if progress is None:
+        return TrainingState(epoch=int(checkpoint.get("epoch", 0)), best_mm=float(checkpoint.get("min_loss", "inf")))
+    known = {entry.name for entry in fields(TrainingState)}
+    return TrainingState(**{name: value for name, value in progress.items() if name in known})

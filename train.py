@@ -1,0 +1,371 @@
+#!/usr/bin/env python
+"""Train a lifter from 2D to 3D joints as one YAML says, or evaluate a checkpoint of it.
+
+python train.py --config configs/quickstart.yaml --checkpoint runs/quickstart
+python train.py --config configs/quickstart.yaml --evaluate runs/quickstart/best_epoch.bin --out_path runs/evaluation
+torchrun --nproc_per_node 2 train.py --config configs/quickstart.yaml --checkpoint runs/quickstart
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from lib import engine
+from lib.checkpoint import load_checkpoint, load_weights, model_weights, save_checkpoint, source_skeleton_of
+from lib.config import add_config_flags, dump_config, load_config
+from lib.data.augment import Augment
+from lib.data.build import build_augment, build_motion
+from lib.data.targets import relative_target
+from lib.data.training_data import TrainingData, build_clips, build_training_data
+from lib.errors import UserError
+from lib.evaluate import evaluate, kept_frames, predict, root_relative_mm
+from lib.legacy import add_legacy_flags
+from lib.model.build import build_model, freeze_all_but
+from lib.model.loss import WeightedLosses
+from lib.report import write_report
+from lib.run_folder import RunFolder
+from lib.skeleton import Skeleton, load_skeleton
+from lib.tracking import NullTracker, Tracker
+from lib.training_state import TrainingState, continue_from, make_checkpoint
+
+logger = logging.getLogger("ergolift")
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_flags(parser)
+    add_legacy_flags(parser)
+    parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: a CUDA GPU if there is one)")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parse_arguments(argv)
+    config = load_config(arguments.config, arguments.set, task="pose3d")
+    if arguments.print_config:
+        print(dump_config(config), end="")
+        return 0
+    runtime = engine.start_runtime(config.precision, arguments.device, config.threads)
+    logging.basicConfig(level=logging.INFO if runtime.is_main else logging.ERROR, format="%(message)s")
+    skeleton = load_skeleton(config.joint_format)
+    if config.root:
+        skeleton = skeleton.with_root(*config.root)
+    try:
+        if arguments.evaluate:
+            return evaluate_checkpoint(arguments, config, skeleton, runtime)
+        return train(arguments, config, skeleton, runtime)
+    finally:
+        engine.stop_runtime()
+
+
+def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtime: engine.Runtime) -> int:
+    folder = RunFolder(Path(arguments.checkpoint))
+    config_text = dump_config(config)
+    start = folder.starting_point(arguments.resume, config_text)
+    data = build_training_data(config, skeleton)
+    validation = None if config.no_eval else Validation(config, skeleton, config.eval_split)
+
+    engine.seed_everything(config.seed)
+    model = build_model(config, skeleton).to(runtime.device)
+    if start is None and arguments.pretrained:
+        start_from_pretrained(model, arguments, config, skeleton)
+    num_trained = freeze_all_but(model, config.partial_train)
+    optimizer = torch.optim.AdamW(
+        [weight for weight in model.parameters() if weight.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+    )
+    average = engine.AveragedWeights(model, config.ema_decay) if config.ema_decay else None
+    state = continue_from(start, model, optimizer, average) if start else TrainingState()
+
+    plans = [data.epoch_plan(epoch, config.batch_size, config.seed) for epoch in range(config.epochs)]
+    rate = build_learning_rate(config, total_steps=sum(map(len, plans)))
+    step = TrainingStep(model, optimizer, config, skeleton, runtime)
+    tracker = start_tracker(arguments, config, config_text, folder, state, runtime)
+    logger.info(
+        f"{skeleton.name}: {skeleton.num_joints} joints, root {'+'.join(skeleton.root)}; "
+        f"{num_trained / 1e6:.2f} million weights train on {data.num_clips} clips of {config.clip_len} frames, "
+        f"{config.epochs} epochs of {len(plans[0])} steps, on {runtime.device} x {runtime.world_size}"
+    )
+    if start is not None:
+        logger.info(f"continuing in epoch {state.epoch + 1} after {state.step_in_epoch} of its steps")
+
+    def save(*paths: Path) -> None:
+        if runtime.is_main:
+            checkpoint = make_checkpoint(model, optimizer, average, state, data.meta(config))
+            for path in paths:
+                save_checkpoint(path, checkpoint)
+
+    stop = engine.StopRequest()
+    bar = tqdm(
+        total=clips_in(plans),
+        initial=clips_in(plans[: state.epoch]) + clips_in([plans[state.epoch][: state.step_in_epoch]])
+        if state.epoch < config.epochs
+        else clips_in(plans),
+        unit="clip",
+        smoothing=0.05,
+        dynamic_ncols=True,
+        disable=not runtime.is_main,
+    )
+    model.train()
+    for epoch in range(state.epoch, config.epochs):
+        for clips, ids in plans[epoch][state.step_in_epoch :]:
+            losses = step(clips, ids, state, rate.at(state.step, epoch))
+            if average is not None:
+                average.update(model)
+            state.advance(losses, len(ids))
+            bar.update(len(ids))
+            if state.step % config.log_every_steps == 0:
+                tracker.log({f"step/{name}": float(value) for name, value in losses.items()}, state.step)
+                bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
+                bar.set_postfix_str(", ".join(f"{name} {float(value):.4f}" for name, value in losses.items()))
+            if config.save_every_steps and state.step % config.save_every_steps == 0:
+                save(folder.latest)
+            if stop.agreed(runtime):
+                save(folder.latest)
+                bar.close()
+                tracker.close()
+                logger.info(f"stopped by {stop.name}; saved {folder.latest}; continue with --resume auto")
+                return 130
+
+        row = {f"train/{name}": value for name, value in state.epoch_losses().items()}
+        row["rate/learning_rate"] = rate.at(state.step - 1, epoch)
+        keep = []
+        if validation is not None and runtime.is_main and is_due(epoch, config.eval_every_epochs, config.epochs):
+            with average.swapped_into(model) if average else nullcontext():
+                measured = validation.measure(model, runtime, step.losses)
+            row |= {f"validation/{name}": value for name, value in measured.items()}
+            if measured["mpjpe_mm"] < state.best_mm:
+                state.best_mm = measured["mpjpe_mm"]
+                keep.append(folder.best)
+        state.next_epoch()
+        if validation is None:
+            keep.append(folder.best)
+        if config.checkpoint_frequency and state.epoch % config.checkpoint_frequency == 0:
+            keep.append(folder.epoch(state.epoch))
+        # the best is written before the latest, so that a run killed in between measures this epoch again
+        save(*keep, folder.latest)
+        tracker.log(row, state.step)
+        if runtime.is_main:
+            bar.write(f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        runtime.wait_for_all()
+    bar.close()
+    tracker.close()
+
+    if runtime.is_main and validation is not None:
+        model.load_state_dict(model_weights(load_checkpoint(folder.best)))
+        report(model, config, skeleton, runtime, folder.path, config.test_split or config.eval_split, data)
+    return 0
+
+
+class TrainingStep:
+    """One optimizer step: gather, augment, predict, losses, gradients. Call it with clips, their numbers, state, rate."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        config: Any,
+        skeleton: Skeleton,
+        runtime: engine.Runtime,
+    ) -> None:
+        self.model, self.optimizer, self.config = model, optimizer, config
+        self.skeleton, self.runtime = skeleton, runtime
+        self.predict = torch.compile(model) if config.compile else model
+        if runtime.world_size > 1:
+            self.predict = DistributedDataParallel(self.predict)
+        self.augment: Augment = build_augment(config, skeleton)
+        self.losses = WeightedLosses(skeleton, config.losses)
+        self.losses_2d = WeightedLosses(skeleton, {"weighted_2d": 1.0})
+
+    def __call__(self, clips: Any, ids: Tensor, state: TrainingState, learning_rate: float) -> dict[str, Tensor]:
+        """Take the step; returns each loss, averaged over the processes. A loss that is not finite stops the run."""
+        runtime, config = self.runtime, self.config
+        # everything random in this step follows from (seed, rank, step): a resumed run repeats it exactly
+        engine.seed_everything(config.seed, runtime.rank, state.step)
+        generator = engine.seeded_generator(config.seed, state.step, device=runtime.device)
+        batch = {name: value.to(runtime.device, non_blocking=True) for name, value in clips.batch(ids).items()}
+        labelled = "target" in batch
+        # a set without 3D labels is trained to reproduce its own 2D, weighted by the detector's confidence
+        batch["target"] = relative_target(
+            batch["target"] if labelled else batch["input"], self.skeleton, config.rootrel
+        )
+        confidence = batch["input"][..., 2] if config.confidence_weights or not labelled else None
+        batch = self.augment(batch, generator)
+        # every process draws for the whole batch and takes its part: the result does not depend on their number
+        part, share = runtime.slice_of_batch(len(ids))
+        x, target = batch["input"][part], batch["target"][part]
+        weights = None if confidence is None else confidence[part]
+
+        with runtime.autocast():
+            prediction = self.predict(x)
+        losses = self.losses if labelled else self.losses_2d
+        total, terms = losses(prediction.float(), target, weights)
+        if not torch.isfinite(total):
+            names = ", ".join(sorted(set(clips.source_names(ids[part]))))
+            raise UserError(
+                f"the loss is {float(total)} at step {state.step}; the batch holds clips of {names}. "
+                "Look at them with tools/preview_data.py, or lower learning_rate, or set grad_clip."
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
+        (total * share).backward()
+        if config.grad_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
+        self.optimizer.step()
+        shared = runtime.mean_over_processes(torch.stack([total.detach(), *terms.values()]) * share)
+        return dict(zip(["loss", *terms], shared, strict=True))
+
+
+class Validation:
+    """A set that a model is measured on after each epoch."""
+
+    def __init__(self, config: Any, skeleton: Skeleton, split: str) -> None:
+        self.config, self.skeleton = config, skeleton
+        self.motion = build_motion(config, skeleton, split)
+        self.clips = build_clips(config, self.motion, stride=config.clip_len)
+        self.kept = kept_frames(self.motion, config.skip_sources)
+
+    def predict(self, model: nn.Module, runtime: engine.Runtime, losses: WeightedLosses | None = None) -> Any:
+        """Normalized predictions (F, J, 3) of every frame and the mean of each loss."""
+        config = self.config
+        return predict(
+            model,
+            self.clips,
+            self.skeleton,
+            runtime,
+            batch_size=config.eval_batch_size or config.batch_size,
+            rootrel=config.rootrel,
+            flip=config.eval_flip,
+            criterion=losses,
+        )
+
+    def measure(self, model: nn.Module, runtime: engine.Runtime, losses: WeightedLosses) -> dict[str, float]:
+        """Losses and errors in mm."""
+        prediction, means = self.predict(model, runtime, losses)
+        prediction_mm = root_relative_mm(prediction, self.motion, self.skeleton)
+        summary = evaluate(
+            prediction_mm,
+            self.motion,
+            self.skeleton,
+            kept=self.kept,
+            pck_threshold_mm=self.config.pck_threshold_mm,
+        ).summary
+        return {**means, "mpjpe_mm": summary["mpjpe_mm"], "p_mpjpe_mm": summary["p_mpjpe_mm"]}
+
+
+def evaluate_checkpoint(
+    arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtime: engine.Runtime
+) -> int:
+    checkpoint = load_checkpoint(arguments.evaluate)
+    model = build_model(config, skeleton).to(runtime.device)
+    source = source_skeleton_of(checkpoint.get("meta", {}), config.pretrained_joint_format)
+    load_weights(model, model_weights(checkpoint), skeleton=skeleton, source_skeleton=source)
+    out = Path(arguments.out_path or Path(arguments.evaluate).parent / "evaluation")
+    split = arguments.test_set_keyword or config.test_split or config.eval_split
+    report(model, config, skeleton, runtime, out, split, build_training_data(config, skeleton))
+    return 0
+
+
+def report(
+    model: nn.Module,
+    config: Any,
+    skeleton: Skeleton,
+    runtime: engine.Runtime,
+    out: Path,
+    split: str,
+    data: TrainingData,
+) -> None:
+    """Judge a model on a split beside the baselines; prints the table and writes it into ``out``."""
+    test = Validation(config, skeleton, split)
+    engine.seed_everything(config.seed)
+    untrained = build_model(config, skeleton).to(runtime.device)
+    text = write_report(
+        out,
+        test.predict(model, runtime)[0],
+        test.motion,
+        skeleton,
+        kept=test.kept,
+        pck_threshold_mm=config.pck_threshold_mm,
+        train_motion=data.labelled_motion,
+        untrained=test.predict(untrained, runtime)[0],
+        extra={"split": split, "joint_format": skeleton.name, "root": list(skeleton.root)},
+    )
+    logger.info(f"\n{skeleton.name}, split '{split}'\n\n{text}\n\nwritten to {out}")
+
+
+def start_from_pretrained(
+    model: nn.Module, arguments: argparse.Namespace, config: Any, skeleton: Skeleton
+) -> None:
+    path = Path(arguments.pretrained)
+    checkpoint = load_checkpoint(path / arguments.selection if path.is_dir() else path)
+    loaded = load_weights(
+        model,
+        model_weights(checkpoint),
+        skeleton=skeleton,
+        source_skeleton=source_skeleton_of(checkpoint.get("meta", {}), config.pretrained_joint_format),
+        discard_last_layer=arguments.discard_last_layer,
+    )
+    logger.info(f"starting from {path}: " + "\n  ".join(loaded.lines()))
+
+
+def start_tracker(
+    arguments: argparse.Namespace,
+    config: Any,
+    config_text: str,
+    folder: RunFolder,
+    state: TrainingState,
+    runtime: engine.Runtime,
+) -> NullTracker:
+    if not runtime.is_main:
+        return NullTracker()
+    folder.begin(config_text)
+    wandb = None
+    if arguments.wandb_project:
+        wandb = {
+            "project": arguments.wandb_project,
+            "name": arguments.wandb_name,
+            "mode": arguments.wandb_mode,
+            "notes": arguments.note,
+            "config": dict(config),
+        }
+    return Tracker(folder.path, state.step, wandb)
+
+
+def build_learning_rate(config: Any, total_steps: int) -> engine.LearningRate:
+    return engine.LearningRate(
+        base=config.learning_rate,
+        schedule=config.lr_schedule,
+        decay=config.lr_decay,
+        minimum=config.min_learning_rate,
+        warmup_steps=config.warmup_steps,
+        total_steps=total_steps,
+    )
+
+
+def clips_in(plans: list[list[tuple[Any, Tensor]]]) -> int:
+    return sum(len(ids) for plan in plans for _, ids in plan)
+
+
+def is_due(epoch: int, every: int, epochs: int) -> bool:
+    return (epoch + 1) % every == 0 or epoch + 1 == epochs
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
