@@ -30,7 +30,7 @@ from lib.data.targets import relative_target
 from lib.data.training_data import TrainingData, build_clips, build_training_data
 from lib.errors import UserError
 from lib.evaluate import evaluate, kept_frames, predict, root_relative_mm
-from lib.legacy import add_legacy_flags
+from lib.legacy import add_legacy_flags, flag_notes, flag_overrides
 from lib.model.build import build_model, freeze_all_but
 from lib.model.loss import WeightedLosses
 from lib.report import write_report
@@ -52,15 +52,15 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
-    config = load_config(arguments.config, arguments.set, task="pose3d")
+    config = load_config(arguments.config, flag_overrides(arguments), task="pose3d")
     if arguments.print_config:
         print(dump_config(config), end="")
         return 0
     runtime = engine.start_runtime(config.precision, arguments.device, config.threads)
     logging.basicConfig(level=logging.INFO if runtime.is_main else logging.ERROR, format="%(message)s")
-    skeleton = load_skeleton(config.joint_format)
-    if config.root:
-        skeleton = skeleton.with_root(*config.root)
+    for note in flag_notes(arguments):
+        logger.warning(note)
+    skeleton = load_skeleton(config.joint_format).with_root(*config.root)
     try:
         if arguments.evaluate:
             return evaluate_checkpoint(arguments, config, skeleton, runtime)
@@ -78,7 +78,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
 
     engine.seed_everything(config.seed)
     model = build_model(config, skeleton).to(runtime.device)
-    if start is None and arguments.pretrained:
+    if start is None and (config.pretrained or config.finetune):
         start_from_pretrained(model, arguments, config, skeleton)
     num_trained = freeze_all_but(model, config.partial_train)
     optimizer = torch.optim.AdamW(
@@ -165,7 +165,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
 
     if runtime.is_main and validation is not None:
         model.load_state_dict(model_weights(load_checkpoint(folder.best)))
-        report(model, config, skeleton, runtime, folder.path, config.test_split or config.eval_split, data)
+        report(model, config, skeleton, runtime, folder.path, data)
     return 0
 
 
@@ -213,7 +213,7 @@ class TrainingStep:
         losses = self.losses if labelled else self.losses_2d
         total, terms = losses(prediction.float(), target, weights)
         if not torch.isfinite(total):
-            names = ", ".join(sorted(set(clips.source_names(ids[part]))))
+            names = ", ".join(sorted(set(clips.sources(ids[part]))))
             raise UserError(
                 f"the loss is {float(total)} at step {state.step}; the batch holds clips of {names}. "
                 "Look at them with tools/preview_data.py, or lower learning_rate, or set grad_clip."
@@ -246,7 +246,7 @@ class Validation:
             self.clips,
             self.skeleton,
             runtime,
-            batch_size=config.eval_batch_size or config.batch_size,
+            batch_size=config.eval_batch_size,
             rootrel=config.rootrel,
             flip=config.eval_flip,
             criterion=losses,
@@ -274,8 +274,7 @@ def evaluate_checkpoint(
     source = source_skeleton_of(checkpoint.get("meta", {}), config.pretrained_joint_format)
     load_weights(model, model_weights(checkpoint), skeleton=skeleton, source_skeleton=source)
     out = Path(arguments.out_path or Path(arguments.evaluate).parent / "evaluation")
-    split = arguments.test_set_keyword or config.test_split or config.eval_split
-    report(model, config, skeleton, runtime, out, split, build_training_data(config, skeleton))
+    report(model, config, skeleton, runtime, out, build_training_data(config, skeleton))
     return 0
 
 
@@ -285,10 +284,10 @@ def report(
     skeleton: Skeleton,
     runtime: engine.Runtime,
     out: Path,
-    split: str,
     data: TrainingData,
 ) -> None:
-    """Judge a model on a split beside the baselines; prints the table and writes it into ``out``."""
+    """Judge a model on the test split beside the baselines; prints the table and writes it into ``out``."""
+    split = config.test_split or config.eval_split
     test = Validation(config, skeleton, split)
     engine.seed_everything(config.seed)
     untrained = build_model(config, skeleton).to(runtime.device)
@@ -309,7 +308,9 @@ def report(
 def start_from_pretrained(
     model: nn.Module, arguments: argparse.Namespace, config: Any, skeleton: Skeleton
 ) -> None:
-    path = Path(arguments.pretrained)
+    if not config.pretrained:
+        raise UserError("finetune is set: name the checkpoint to start from with --pretrained or the key pretrained")
+    path = Path(config.pretrained)
     checkpoint = load_checkpoint(path / arguments.selection if path.is_dir() else path)
     loaded = load_weights(
         model,

@@ -60,19 +60,21 @@ class WorkerKeys(Keys):
     """Built-in worker motion"""
 
     subjects: Count = 8
-    """People of the training split; every split has people of its own."""
-    cameras: Count = 4
+    """People of the training split; every split has people of its own, others at most 4."""
+    clips: Count | None = None
+    """Recordings of each person; null: one of each task."""
+    cameras_per_clip: Count = 2
     """Cameras that see each recording."""
     tasks: Names | None = None
     """Tasks to draw from; null: all of the split."""
-    seconds: Positive = 10.0
+    seconds: Positive = 8.0
     """Length of one recording."""
     fps: Positive = 30.0
     """Frames per second."""
     detector: bool = True
     """2D points with the errors and confidence of a detector; False: exact ones."""
-    seed: Whole = 0
-    """Same seed, same motion."""
+    seed: Whole | None = None
+    """Same seed, same motion; null: the `seed` of the config."""
 
 
 class DataKeys(SkeletonKeys):
@@ -127,6 +129,10 @@ class DataKeys(SkeletonKeys):
     """Train on 2D-only sets too."""
     readers_2d: Annotated[list[Reader], BeforeValidator(_as_list)] = ["posetrack", "instavariety"]
     """Readers of the 2D-only sets."""
+    posetrack_root: str = "data/motion2d/posetrack18_annotations"
+    """Folder of PoseTrack (reader `posetrack`)."""
+    instavariety_root: str = "data/motion2d/InstaVariety"
+    """Folder of InstaVariety (reader `instavariety`)."""
     pretrain_3d_curriculum: Whole = 0
     """Epoch from which on 2D-only batches are mixed in."""
     worker: WorkerKeys = WorkerKeys()

@@ -154,14 +154,14 @@ def flip_pose(joints: Array, flip_idx: np.ndarray) -> Array:
 
     ``flip_idx`` (J,) is ``Skeleton.flip_idx``; x must be 0 on the mirror.
     """
-    flipped = joints[..., torch.as_tensor(flip_idx, device=joints.device), :]
+    flipped = joints.index_select(-2, torch.from_numpy(np.array(flip_idx)).to(joints.device))
     return torch.cat([-flipped[..., :1], flipped[..., 1:]], dim=-1)
 
 
 @for_arrays
 def flip_axis_angle(axis_angle: Array, flip_idx: np.ndarray) -> Array:
     """Joint rotations (...,J,3), axis-angle, of the body in a mirror; ``flip_idx`` as in ``flip_pose``."""
-    flipped = axis_angle[..., torch.as_tensor(flip_idx, device=axis_angle.device), :]
+    flipped = axis_angle.index_select(-2, torch.from_numpy(np.array(flip_idx)).to(axis_angle.device))
     return flipped * torch.tensor([1.0, -1.0, -1.0], dtype=flipped.dtype, device=flipped.device)
 
 

@@ -31,17 +31,10 @@ RENAMED_KEYS = {"scale_range_pretrain": "scale_range"}
 # Keys that the old code reads nowhere.
 DROPPED_KEYS = ("dataset", "dropout_loc")
 
+TOLD_KEYS = ("joint_format", "reader")  # told from the other keys where they are absent or null
 KNOWN_KEYS = (*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS)
 
-ACTION_KEYS = (
-    "model_version",
-    "action_classes",
-    "data_split",
-    "random_move",
-    "dropout_ratio",
-    "n_views",
-    "temp",
-)
+ACTION_KEYS = ("model_version", "action_classes", "data_split", "random_move", "dropout_ratio", "temp")
 OTHER_BACKBONES = ("tcn", "poseformer", "mixste", "stgcn")
 
 # Recordings of Human3.6M whose labels are wrong; MotionBERT leaves them out of every evaluation.
@@ -71,12 +64,15 @@ def translate(raw: Mapping[str, Any], task: str = "pose3d") -> tuple[dict[str, A
     _refuse_what_is_not_built(raw)
     notes: list[str] = []
     new = {RENAMED_KEYS.get(key, key): value for key, value in raw.items()}
+    new = {key: value for key, value in new.items() if value is not None or key not in TOLD_KEYS}
     for key in [key for key in DROPPED_KEYS if key in new]:
         notes.append(f"{key}: {new.pop(key)} has no effect, here as in MotionBERT")
     if str(new.get("backbone")).lower() == "dstformer_coreml":
         new["backbone"] = "DSTformer"
         notes.append("backbone: DSTformer_coreml has the weights of DSTformer, which is taken")
-    _translate_losses(new, notes)
+    is_old = _translate_losses(new, notes)
+    if is_old and "joint_format" in new and "root_idx" not in new and "root" not in new:
+        notes.append(f"root_idx is not given: the root of the joint format {new['joint_format']} is taken")
     if "joint_format" not in new and new.get("num_joints") == 17:
         new["joint_format"] = "H36M-17"
         new.setdefault("root_idx", 0)
@@ -95,12 +91,13 @@ def _refuse_what_is_not_built(raw: Mapping[str, Any]) -> None:
         raise NotBuiltError("backbone", f"the backbone {raw['backbone']} is not built; there is DSTformer")
 
 
-def _translate_losses(new: dict[str, Any], notes: list[str]) -> None:
+def _translate_losses(new: dict[str, Any], notes: list[str]) -> bool:
+    """Turn the old weights into a block ``losses``; False if there are none."""
     cosine = "joint_format" in new
     names = LOSS_KEYS | {key: pair[cosine] for key, pair in ANGLE_LOSSES.items()}
     old = {names[key]: new.pop(key) for key in list(new) if key in names}
     if not old:
-        return
+        return False
     own = new.get("losses")
     weights = {"mpjpe": 1.0} | old | (own if isinstance(own, dict) else {})
     new["losses"] = {name: weight for name, weight in weights.items() if weight != 0}
@@ -108,9 +105,8 @@ def _translate_losses(new: dict[str, Any], notes: list[str]) -> None:
         new.setdefault("eval_flip", new["flip"])  # one key does both there
     used = [key for key, pair in ANGLE_LOSSES.items() if cosine and pair[1] in new["losses"]]
     if used:
-        notes.append(
-            f"{', '.join(used)} beside a joint_format: 1 - cosine as in the fork, not MotionBERT's L1"
-        )
+        notes.append(f"{', '.join(used)} beside a joint_format: 1 - cosine as in the fork, not upstream's L1")
+    return True
 
 
 def _tell_reader(new: dict[str, Any], notes: list[str]) -> None:
@@ -130,9 +126,7 @@ def _tell_reader(new: dict[str, Any], notes: list[str]) -> None:
     elif new.get("num_joints", 17) != 17:
         reader, why = "vehs", f"there are {new['num_joints']} joints"
     else:
-        names = json.dumps(
-            [new.get(key) for key in ("dt_file", "subset_list", "data_root")], default=str
-        ).lower()
+        names = str([new.get(key) for key in ("dt_file", "subset_list", "data_root")]).lower()
         if ("h36m" in names) == ("vehs" in names):
             return
         reader = "h36m" if "h36m" in names else "vehs"
@@ -146,9 +140,7 @@ def _tell_reader(new: dict[str, Any], notes: list[str]) -> None:
         new.setdefault("eval_split", "validate")
         notes[-1] += f"; evaluated on the split {new['eval_split']} (--test_set_keyword)"
         if "res_w" not in new:
-            notes.append(
-                "res_w and res_h are not given, and the data hardly tell; the fork took 1920 and 1200"
-            )
+            notes.append("res_w and res_h are not given, and vehs needs them; the fork took 1920, 1200")
     _place_pickle(new, reader)
 
 
@@ -171,13 +163,7 @@ def add_legacy_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-c", "--checkpoint", default="checkpoint", metavar="FOLDER", help="folder of the run [%(default)s]")
     add("-p", "--pretrained", default="", metavar="PATH", help="file, or folder, of weights to start from")
-    add(
-        "-ms",
-        "--selection",
-        default="latest_epoch.bin",
-        metavar="FILE",
-        help="file in that folder [%(default)s]",
-    )
+    add("-ms", "--selection", default="latest_epoch.bin", metavar="FILE", help="file there [%(default)s]")
     add("--discard_last_layer", action="store_true", help="those weights are of another joint format")
     add("-r", "--resume", default="", metavar="FILE", help="continue from this checkpoint, or 'auto'")
     add("-e", "--evaluate", default="", metavar="FILE", help="evaluate this checkpoint instead of training")
@@ -199,14 +185,15 @@ def flag_overrides(arguments: argparse.Namespace) -> list[str]:
     """Flags that are keys of the config, as texts for ``load_config``; ``--set`` comes last and wins."""
     keys = {
         "seed": "seed",
-        "test_set_keyword": "eval_split",
-        "print_freq": "log_every_steps",
+        "eval_split": "test_set_keyword",
+        "test_split": "test_set_keyword",
+        "log_every_steps": "print_freq",
         "res_w": "res_w",
         "res_h": "res_h",
         "fps": "fps",
         "pretrained": "pretrained",
     }
-    given = {key: getattr(arguments, flag, None) for flag, key in keys.items()}
+    given = {key: getattr(arguments, flag, None) for key, flag in keys.items()}
     texts = [f"{key}={json.dumps(value)}" for key, value in given.items() if value not in (None, "")]
     return texts + list(getattr(arguments, "set", None) or [])
 

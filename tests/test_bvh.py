@@ -49,7 +49,9 @@ HIERARCHY = [
 NODES = [name for name, _, _ in HIERARCHY]
 
 
-def bvh_text(frames: list[tuple[tuple[float, ...], dict[str, tuple[float, float, float]]]], fps: float) -> str:
+def bvh_text(
+    frames: list[tuple[tuple[float, ...], dict[str, tuple[float, float, float]]]], fps: float
+) -> str:
     """A BVH file: per frame the root position and the Z, X, Y angles in degrees of the joints that turn."""
 
     def block(node: str, indent: str) -> str:
@@ -161,7 +163,9 @@ def joints_of(path: Path, mapping_path: Path, **options: object) -> dict[str, np
     mapping = load_bvh_mapping(mapping_path)
     motion = read_bvh(path, mapping.skip_frames)
     mapping.check(motion, path.name)
-    return dict(zip(mapping.skeleton.joints, mapping.joints_mm(motion, **options).swapaxes(0, 1), strict=True))
+    return dict(
+        zip(mapping.skeleton.joints, mapping.joints_mm(motion, **options).swapaxes(0, 1), strict=True)
+    )
 
 
 def test_known_positions(tiny_file: Path, tiny_mapping: Path) -> None:
@@ -212,11 +216,14 @@ def test_resampling_is_by_time(tmp_path: Path, fps: float) -> None:
     nodes = motion.positions()
     forearm = nodes[:, motion.nodes.index("lForeArm")] - nodes[:, motion.nodes.index("lShldr")]
     np.testing.assert_allclose(np.linalg.norm(forearm, axis=1), 28, atol=1e-6)
-    np.testing.assert_allclose(np.arctan2(-forearm[:, 1], forearm[:, 0]), np.radians(1.5 + 180 * time_s), atol=1e-5)
+    np.testing.assert_allclose(
+        np.arctan2(-forearm[:, 1], forearm[:, 0]), np.radians(1.5 + 180 * time_s), atol=1e-5
+    )
 
 
-
-def test_bodies_scale_alike_left_and_right_and_stand_on_the_floor(tiny_file: Path, tiny_mapping: Path) -> None:
+def test_bodies_scale_alike_left_and_right_and_stand_on_the_floor(
+    tiny_file: Path, tiny_mapping: Path
+) -> None:
     body = {"stature": 1.1, "thighs": 0.9, "shanks": 1.08, "upper_arms": 0.95, "head": 1.1}
     own, other = joints_of(tiny_file, tiny_mapping), joints_of(tiny_file, tiny_mapping, body=body)
 
@@ -232,7 +239,9 @@ def test_bodies_scale_alike_left_and_right_and_stand_on_the_floor(tiny_file: Pat
         for side in ("left", "right"):
             ratio = length(other, f"{side}_{a}", f"{side}_{b}") / length(own, f"{side}_{a}", f"{side}_{b}")
             np.testing.assert_allclose(ratio, 1.1 * body.get(part, 1.0), rtol=1e-6)
-    np.testing.assert_allclose(length(other, "nose", "head") / length(own, "nose", "head"), 1.1 * 1.1, rtol=1e-6)
+    np.testing.assert_allclose(
+        length(other, "nose", "head") / length(own, "nose", "head"), 1.1 * 1.1, rtol=1e-6
+    )
     lowest = [np.minimum(joints["left_ankle"], joints["right_ankle"])[:, 1] for joints in (own, other)]
     np.testing.assert_allclose(lowest[0], 60, atol=1e-3)
     np.testing.assert_allclose(lowest[1], 60, atol=9)  # the foot itself grows, too
@@ -273,7 +282,11 @@ def test_faulty_files_are_refused(tiny_file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="first 9 are to be dropped"):
         read_bvh(tiny_file, skip_frames=9)
     text = tiny_file.read_text()
-    for name, faulty in {"cut": text[: len(text) // 2], "nan": text.replace("50.000000000", "nan"), "empty": ""}.items():
+    for name, faulty in {
+        "cut": text[: len(text) // 2],
+        "nan": text.replace("50.000000000", "nan"),
+        "empty": "",
+    }.items():
         path = tmp_path / f"{name}.bvh"
         path.write_text(faulty)
         with pytest.raises(UserError, match=f"{name}.bvh"):

@@ -1,6 +1,7 @@
 """lib/config.py: reading, inheritance, overrides, messages, round trip, and the generated reference."""
 
 import argparse
+import inspect
 import logging
 from pathlib import Path
 
@@ -8,9 +9,13 @@ import pytest
 from easydict import EasyDict
 
 from lib.config import ConfigError, add_config_flags, dump_config, load_config, save_config
-from lib.config_schema import LOSS_NAMES, SCHEMAS, Pose3DConfig
+from lib.config_schema import LOSS_NAMES, SCHEMAS, Pose3DConfig, WorkerKeys
 from lib.config_text import annotation_of, choices, config_reference, values_text
 from lib.config_yaml import parse_scalar
+from lib.data.augment import Augment
+from lib.data.build import load_readers
+from lib.data.readers import READERS
+from lib.data.readers.worker import KEYS as WORKER_KEYS
 from lib.errors import UserError
 from lib.model.loss import LOSSES
 from lib.skeleton import list_skeletons, load_skeleton
@@ -57,7 +62,12 @@ def test_there_are_configs_in_the_repository():
 def test_defaults_are_filled_in_and_keys_are_flat(write):
     config = load_config(write("reader: worker\njoint_format: rtm-37\nlearning_rate: 1e-4\nbatch_size: 8\n"))
     assert isinstance(config, EasyDict)
-    assert (config.joint_format, config.num_joints, config.root_idx, config.root) == ("RTM-37", 37, 0, ["PELVIS"])
+    assert (config.joint_format, config.num_joints, config.root_idx, config.root) == (
+        "RTM-37",
+        37,
+        0,
+        ["PELVIS"],
+    )
     assert config.learning_rate == 1e-4
     assert config.eval_batch_size == 8
     assert config.skip_sources == []
@@ -115,7 +125,8 @@ def test_five_mistakes_are_five_lines(write):
         "x.yaml:4: batch_size = -3: must be greater than 0",
         "x.yaml:5: learning_rat = 0.0001: unknown key (did you mean 'learning_rate'?)",
         "x.yaml:6: clip_len = 300: must be at most maxlen = 243",
-        "x.yaml:9: losses.velocty = 20: unknown loss (did you mean 'velocity'?); known: " + ", ".join(LOSS_NAMES),
+        "x.yaml:9: losses.velocty = 20: unknown loss (did you mean 'velocity'?); known: "
+        + ", ".join(LOSS_NAMES),
     ]
 
 
@@ -145,7 +156,10 @@ def test_five_mistakes_are_five_lines(write):
         ("fooling: 4", "fooling = 4: unknown key; docs/config.md lists every key"),
         ("seed: 1\nseed: 2", "seed stands twice, first in line 3"),
         ("<<: {seed: 1}", "keys are plain words; to inherit from another file write base: other.yaml"),
-        ("data_root: !!python/name:os.system x", "data_root: tags (tag:yaml.org,2002:python/name:os.system) are not allowed"),
+        (
+            "data_root: !!python/name:os.system x",
+            "data_root: tags (tag:yaml.org,2002:python/name:os.system) are not allowed",
+        ),
         ("root: PELVS", "root = 'PELVS': 'PELVS' is no joint of RTM-66 (did you mean 'PELVIS'?); joints: "),
     ],
 )
@@ -249,19 +263,27 @@ def test_mistakes_of_a_base_are_placed_in_it(write):
 
 def test_base_that_is_missing_or_goes_in_a_circle(write):
     path = write("base: none.yaml\nreader: worker\njoint_format: H36M-17\n")
-    assert mistakes_of(path) == ["x.yaml:1: base = 'none.yaml': there is no such file beside this one (none.yaml)"]
+    assert mistakes_of(path) == [
+        "x.yaml:1: base = 'none.yaml': there is no such file beside this one (none.yaml)"
+    ]
     write("base: x.yaml\n", "y.yaml")
-    with pytest.raises(UserError, match="x.yaml: 'base' goes in a circle: x.yaml -> y.yaml -> x.yaml"):
+    with pytest.raises(UserError, match=r"^x\.yaml: 'base' goes in a circle: x\.yaml -> y\.yaml -> x\.yaml$"):
         load_config(write("base: y.yaml\n"))
 
 
 def test_overrides(write):
     path = write("reader: worker\njoint_format: H36M-17\nseed: 1\n")
-    overrides = ["seed=2", "learning_rate=1e-4", "losses.velocity=10", "worker.subjects=4", "worker.tasks=[walk]"]
+    overrides = [
+        "seed=2",
+        "learning_rate=1e-4",
+        "losses.velocity=10",
+        "worker.subjects=4",
+        "worker.tasks=[walk]",
+    ]
     config = load_config(path, [*overrides, "partial_train=[head, temp_embed]", "data_root="])
     assert (config.seed, config.learning_rate, config.data_root) == (2, 1e-4, None)
     assert config.losses == {"mpjpe": 1.0, "n_mpjpe": 0.5, "velocity": 10.0}, "the other weights stay"
-    assert (config.worker.subjects, config.worker.tasks, config.worker.cameras) == (4, ["walk"], 4)
+    assert (config.worker.subjects, config.worker.tasks, config.worker.cameras_per_clip) == (4, ["walk"], 2)
     assert config.partial_train == ["head", "temp_embed"]
     assert load_config(path, {"seed": 5, "worker.subjects": 2}).seed == 5
     assert Pose3DConfig.model_fields["losses"].get_default()["velocity"] == 20.0, "defaults stay as they are"
@@ -306,7 +328,9 @@ def test_task_is_told_from_the_keys(write):
     mesh = write("joint_format: SMPL-24\ndt_file_h36m: mesh.pkl\nlr_head: 1e-3\n", "mesh.yaml")
     assert load_config(mesh).task == "mesh"
     assert load_config(mesh, task="mesh").hidden_dim == 1024
-    with pytest.raises(UserError, match=r"mesh\.yaml: this is a config of task mesh, where one of task pose3d"):
+    with pytest.raises(
+        UserError, match=r"mesh\.yaml: this is a config of task mesh, where one of task pose3d"
+    ):
         load_config(mesh, task="pose3d")
     assert mistakes_of(write("task: dance\n")) == ["x.yaml:1: task = 'dance': must be one of pose3d, mesh"]
 
@@ -320,8 +344,10 @@ def test_one_key_of_the_other_task_does_not_change_the_task(write):
     "text",
     [
         "reader: worker\njoint_format: COCO-17\nlearning_rate: 3e-7\nworker: {fps: 20, tasks: [walk]}\n",
-        "reader: vehs\njoint_format: RTM-66\nroot: RHIP\ndt_file: '1e-4'\ndata_root: 'a: b #c'\nsubset_list: ['010', 'no', '']\n",
-        "reader: h36m\njoint_format: H36M\ndata_root: \"tab\\tquote' ü \"\nscale_range: [0.5, 2]\nlosses: {mpjpe: 1, center: 0}\n",
+        "reader: vehs\njoint_format: RTM-66\nroot: RHIP\ndt_file: '1e-4'\ndata_root: 'a: b #c'\n"
+        "subset_list: ['010', 'no', '', 'null ', '-', 'ü']\n",
+        'reader: h36m\njoint_format: H36M\ndata_root: "tab\\tquote\' "\n'
+        "scale_range: [0.5, 2]\nlosses: {mpjpe: 1, center: 0}\n",
         "joint_format: SMPL-24\ndt_file_h36m: x.pkl\nlr_head: 1e-3\nlosses: {pose: 1000, mpjpe: 0.5}\n",
     ],
 )
@@ -343,8 +369,14 @@ def test_resolved_config_holds_every_key_of_its_schema(write):
 def test_config_flags(write):
     parser = argparse.ArgumentParser()
     add_config_flags(parser)
-    arguments = parser.parse_args(["--config", "x.yaml", "--set", "seed=3", "--set", "epochs=2", "--print_config"])
-    assert (arguments.config, arguments.set, arguments.print_config) == ("x.yaml", ["seed=3", "epochs=2"], True)
+    arguments = parser.parse_args(
+        ["--config", "x.yaml", "--set", "seed=3", "--set", "epochs=2", "--print_config"]
+    )
+    assert (arguments.config, arguments.set, arguments.print_config) == (
+        "x.yaml",
+        ["seed=3", "epochs=2"],
+        True,
+    )
     assert parser.parse_args(["--config", "x.yaml"]).set == []
 
 
@@ -352,10 +384,20 @@ def test_names_of_losses_are_those_of_the_registry():
     assert list(LOSS_NAMES) == LOSSES.names()
 
 
-def test_names_of_readers_are_those_of_the_registry():
-    from lib.data.readers import READERS
+def test_keys_of_worker_are_those_of_its_reader():
+    assert set(WorkerKeys.model_fields) == set(WORKER_KEYS)
 
+
+def test_names_of_readers_are_those_of_the_registry():
+    load_readers()
     assert sorted(choices(annotation_of(Pose3DConfig, ("reader",)))) == READERS.names()
+
+
+def test_what_readers_and_augmentation_take_are_keys():
+    load_readers()
+    for taker in [Augment, *map(READERS.get, READERS.names())]:
+        names = list(inspect.signature(taker).parameters)
+        assert set(names) - {"skeleton", "split"} <= set(Pose3DConfig.model_fields), taker
 
 
 @pytest.mark.parametrize("task", SCHEMAS)
@@ -368,7 +410,8 @@ def test_every_key_is_described_and_has_allowed_values(task):
 
 def test_reference_is_up_to_date():
     path = ROOT / "docs/config.md"
-    hint = "run: python -c 'import lib.config_text as t; open(\"docs/config.md\", \"w\").write(t.config_reference())'"
+    command = "from lib.config_text import config_reference as text; print(text(), end='')"
+    hint = f'run: python -c "{command}" > docs/config.md'
     assert path.read_text(encoding="utf-8") == config_reference(), hint
 
 

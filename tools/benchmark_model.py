@@ -53,7 +53,7 @@ AIMS = {  # measure -> most that the variant may take, as a share of the explici
 class PlainAttention(Attention):
     """Attention written out: one matrix product, softmax, another product, heads moved by copies."""
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool = True) -> Tensor:
         N, T, J, C = x.shape
         D = C // self.num_heads
         qkv = self.qkv(norm(x)).reshape(N, T, J, 3, self.num_heads, D)
@@ -71,7 +71,7 @@ class PlainAttention(Attention):
 class PlainMLP(MLP):
     """The MLP with everything kept for the backward pass."""
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool = True) -> Tensor:
         return self.fc2(torch.nn.functional.gelu(self.fc1(norm(x))))
 
 
@@ -95,7 +95,7 @@ def make_plain(model: DSTformer) -> DSTformer:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Forward pass and full training step of one variant: seconds of each repeat, peak MiB, the first loss."""
+    """Forward pass and full training step of one variant: seconds of each repeat, peak MiB, first loss."""
     plain, recompute, bf16 = VARIANTS[options.variant]
     device = torch.device(options.device)
     skeleton = load_skeleton(options.joint_format)
@@ -172,7 +172,7 @@ def summarise(rounds: list[dict[str, dict[str, Any]]]) -> dict[str, dict[str, fl
     summary: dict[str, dict[str, float]] = {}
     for name in rounds[0]:
         runs = [one_round[name] for one_round in rounds]
-        row = {key: statistics.median(sum((run[key] for run in runs), [])) for key in ("forward_s", "step_s")}
+        row = {key: statistics.median(s for run in runs for s in run[key]) for key in ("forward_s", "step_s")}
         row |= {key: max(run[key] for run in runs) for key in ("forward_MiB", "step_MiB")}
         summary[name] = row | {"loss": runs[0]["loss"]}
     return summary
@@ -221,7 +221,9 @@ def main() -> None:
     print(table(summary))
     if options.out:
         machine = {"processor": platform.processor(), "cores": os.cpu_count(), "torch": torch.__version__}
-        setting = {key: getattr(options, key) for key in ("size", "joint_format", "frames", "batch", "device")}
+        setting = {
+            key: getattr(options, key) for key in ("size", "joint_format", "frames", "batch", "device")
+        }
         report = {"machine": machine, "setting": setting, "summary": summary, "rounds": rounds}
         options.out.write_text(json.dumps(report, indent=1) + "\n")
 

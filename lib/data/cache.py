@@ -28,8 +28,8 @@ def cached_motion(
 ) -> Motion:
     """The motion that ``read`` makes of ``file``, memory-mapped from a folder in ``cache_dir``.
 
-    The folder is written on the first call and whenever the file's fingerprint (size, time of change, first and
-    last MiB), the reader's arguments or the joints differ from those it was written for.
+    The folder is written on the first call and whenever the file's fingerprint (size, time of change, first
+    and last MiB), the reader's arguments or the joints differ from those it was written for.
     """
     file = Path(file)
     if not file.is_file():
@@ -48,7 +48,7 @@ def cached_motion(
 
 
 def fingerprint(file: Path) -> dict[str, Any]:
-    """Size, time of change and hashes of the first and last MiB: tells two versions of a file apart quickly."""
+    """Size, time of change and hash of the first and last MiB: tells two versions of a file apart quickly."""
     status = file.stat()
     with file.open("rb") as stream:
         head = stream.read(_MIB)
@@ -59,7 +59,7 @@ def fingerprint(file: Path) -> dict[str, Any]:
 
 
 def write_motion(motion: Motion, folder: str | Path, key: Any = None) -> None:
-    """Write a motion as a folder of .npy files and meta.json; the folder appears when all of it is written."""
+    """Write a motion as a folder of .npy files and meta.json; the folder appears when all is written."""
     one_size = motion.num_frames > 0 and bool((motion.size_px == motion.size_px[:1]).all())
     arrays = {
         "keypoints": motion.keypoints,
@@ -74,6 +74,7 @@ def write_motion(motion: Motion, folder: str | Path, key: Any = None) -> None:
         "names": {name: getattr(motion, name).names for name in ("source", "camera", "action")},
         "fps": motion.fps,
         "derived_joints": motion.derived_joints,
+        "missing": motion.missing,
     }
     with atomic_path(folder) as temporary:
         temporary.mkdir()
@@ -94,6 +95,7 @@ def open_motion(folder: str | Path, skeleton: Skeleton) -> Motion:
         joints_2d=keypoints[..., :2],
         confidence=keypoints[..., 2],
         fps=meta["fps"],
+        missing=meta["missing"],
         derived_joints=tuple(meta["derived_joints"]),
         skeleton=skeleton,
         **labels,

@@ -1,4 +1,4 @@
-"""Clips: where each lies among the frames, and a batch of them gathered in one go from a single copy of the frames."""
+"""Clips: where each lies among the frames, and batches of them gathered from a single copy of the frames."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lib.data.missing import fill_missing
 from lib.data.motion import Motion
 from lib.errors import UserError
 
@@ -16,9 +17,9 @@ from lib.errors import UserError
 def clip_bounds(videos: np.ndarray, clip_len: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
     """First frame (N,) and number of source frames (N,) of each clip; videos (V,2) are [start, stop).
 
-    Windows of ``clip_len`` frames start every ``stride`` frames; where frames are left over, a last window lies
-    flush with the video's end, so that no frame is lost while stride <= clip_len. A video shorter than a clip
-    makes one clip of fewer source frames.
+    Windows of ``clip_len`` frames start every ``stride`` frames; where frames are left over, a last window
+    lies flush with the video's end, so that no frame is lost while stride <= clip_len. A video shorter than a
+    clip makes one clip of fewer source frames.
     """
     if clip_len < 1 or stride < 1:
         raise UserError(f"clip_len {clip_len} and stride {stride} must be at least 1")
@@ -35,7 +36,7 @@ def clip_bounds(videos: np.ndarray, clip_len: int, stride: int) -> tuple[np.ndar
 def clip_frames(videos: np.ndarray, clip_len: int, stride: int) -> np.ndarray:
     """Frame numbers (N,clip_len) int64 of each clip of ``clip_bounds``.
 
-    A shorter video is stretched to the clip's length: frame number t * length // clip_len, the same every time.
+    A shorter video is stretched to the clip's length, the same way every time: frame t * length // clip_len.
     """
     starts, lengths = clip_bounds(videos, clip_len, stride)
     return starts[:, None] + np.arange(clip_len) * lengths[:, None] // clip_len
@@ -45,10 +46,12 @@ class ClipSet:
     """Clips of one or several motions, gathered by number into batches of normalized torch tensors.
 
     The frames stay where they are, once, in pixels (memory or memory-map): a batch is one gather and one
-    multiply-add. All motions have 3D labels or none has. Keypoints must be free of NaN (``fill_missing``).
+    multiply-add. All motions have 3D labels or none has. Frame numbers count through all motions in order.
 
-    gt_2d: the input's x, y are those of the labels, with confidence 1. no_conf: the input has no confidence.
-    Frame numbers count through all motions in their order.
+    gt_2d, synthetic: the input's x, y are those of the labels, with confidence 1. no_conf: the input has no
+    confidence. missing: policy of ``fill_missing`` for motions that have not been filled yet. input_scale:
+    ``image`` divides by the image width; ``box`` by the side of the box around each video's seen keypoints,
+    the labels by the same.
     """
 
     def __init__(
@@ -58,35 +61,39 @@ class ClipSet:
         stride: int,
         *,
         gt_2d: bool = False,
+        synthetic: bool = False,
         no_conf: bool = False,
+        missing: str = "hold",
+        input_scale: str = "image",
     ) -> None:
-        self.motions = [motions] if isinstance(motions, Motion) else list(motions)
-        self.clip_len, self.stride, self.gt_2d, self.no_conf = clip_len, stride, gt_2d, no_conf
+        given = [motions] if isinstance(motions, Motion) else list(motions)
+        self.motions = [fill_missing(motion, missing) for motion in given]
+        self.clip_len, self.stride, self.no_conf = clip_len, stride, no_conf
+        self.from_labels = gt_2d or synthetic
         self.skeleton = self.motions[0].skeleton
         self.has_3d = self.motions[0].joints_image is not None
         for motion in self.motions:
             if motion.skeleton.name != self.skeleton.name:
-                raise UserError(
-                    f"clips of {self.skeleton.name} and {motion.skeleton.name} cannot share a batch"
-                )
+                raise UserError(f"{self.skeleton.name} and {motion.skeleton.name} cannot share a batch")
             if (motion.joints_image is not None) != self.has_3d:
                 raise UserError("motions with and without 3D labels cannot share a batch: make two sets")
-        if gt_2d and not self.has_3d:
-            raise UserError("gt_2d (or synthetic) takes the 2D from the 3D labels, and this set has none")
+        if self.from_labels and not self.has_3d:
+            raise UserError("gt_2d and synthetic take the 2D from the 3D labels, and this set has none")
 
+        bounds = [clip_bounds(motion.videos, clip_len, stride) for motion in self.motions]
         frame_counts = [motion.num_frames for motion in self.motions]
         self.num_frames = sum(frame_counts)
         self._first_frame = torch.tensor(np.cumsum([0, *frame_counts[:-1]]))  # of each motion
-        bounds = [clip_bounds(motion.videos, clip_len, stride) for motion in self.motions]
-        # images do not change size within a video, so that the size at a clip's start serves all its frames
-        sizes = np.concatenate(
-            [motion.size_px[starts] for motion, (starts, _) in zip(self.motions, bounds, strict=True)]
-        )
-        self._width, self._height = torch.from_numpy(sizes).unbind(-1)
         self._motion_of_clip = torch.tensor(np.repeat(np.arange(len(bounds)), [len(b[0]) for b in bounds]))
         self._start = torch.tensor(np.concatenate([starts for starts, _ in bounds]))
         self._length = torch.tensor(np.concatenate([lengths for _, lengths in bounds]))
         self._steps = torch.arange(clip_len)
+        self.input_scale = input_scale
+        scales = [
+            _scale_of_frames(motion, input_scale, starts)
+            for motion, (starts, _) in zip(self.motions, bounds, strict=True)
+        ]
+        self._factor, self._shift = torch.from_numpy(np.concatenate(scales)).unbind(1)
         self._keypoints = [_rows(motion.keypoints) for motion in self.motions]
         self._labels = [_rows(motion.joints_image) for motion in self.motions] if self.has_3d else []
 
@@ -94,39 +101,38 @@ class ClipSet:
         return len(self._start)
 
     def batch(self, ids: Tensor | np.ndarray | Sequence[int]) -> dict[str, Tensor]:
-        """Clips ``ids`` (B,) as float32: input (B,T,J,3) x, y, confidence; target (B,T,J,3) where there are labels.
+        """Clips ``ids`` (B,) as float32: input (B,T,J,3) x, y, confidence; target (B,T,J,3) with labels.
 
-        Also frames (B,T) int64. Both are normalized by the image width and not yet relative to the root; input
-        has two channels with no_conf.
+        Also frames (B,T) int64. Both are normalized and not yet relative to the root; input has two channels
+        with no_conf.
         """
         ids = torch.as_tensor(ids, dtype=torch.int64)
         frames = self._start[ids, None] + self._steps * self._length[ids, None] // self.clip_len
-        batch = {}
+        batch = {"frames": frames + self._first_frame[self._motion_of_clip[ids], None]}
         if self.has_3d:
             batch["target"] = self._gather(self._labels, ids, frames, depth=True)
-        if self.gt_2d:
-            batch["input"] = torch.cat(
-                [batch["target"][..., :2], torch.ones(*frames.shape, *self._joints, 1)], -1
-            )
+        if self.from_labels:
+            xy = batch["target"][..., :2]
+            batch["input"] = torch.cat([xy, torch.ones_like(xy[..., :1])], dim=-1)
         else:
             batch["input"] = self._gather(self._keypoints, ids, frames, depth=False)
         if self.no_conf:
             batch["input"] = batch["input"][..., :2]
-        batch["frames"] = frames + self._first_frame[self._motion_of_clip[ids], None]
         return batch
 
-    def sources(self, ids: Tensor | np.ndarray | Sequence[int]) -> list[str]:
+    def px_per_unit(self) -> np.ndarray:
+        """(F,) px that a length of 1 in the batches stands for: half the image width, or half the box."""
+        scales = [_scale_of_frames(m, self.input_scale, np.arange(m.num_frames)) for m in self.motions]
+        return 1 / np.concatenate(scales)[:, 0, 0]
+
+    def source_names(self, ids: Tensor | np.ndarray | Sequence[int]) -> list[str]:
         """Source name of each of the clips ``ids``, for messages."""
-        numbers = torch.as_tensor(ids, dtype=torch.int64)
-        owners, starts = self._motion_of_clip[numbers].tolist(), self._start[numbers].tolist()
+        ids = torch.as_tensor(ids, dtype=torch.int64)
+        owners, starts = self._motion_of_clip[ids].tolist(), self._start[ids].tolist()
         return [self.motions[owner].source[start] for owner, start in zip(owners, starts, strict=True)]
 
-    @property
-    def _joints(self) -> tuple[int]:
-        return (self.skeleton.num_joints,)
-
     def _gather(self, parts: list[Tensor], ids: Tensor, frames: Tensor, depth: bool) -> Tensor:
-        """Normalized rows of px: (B,T,J,3); the third channel is scaled as depth or left alone as confidence."""
+        """Rows of px as normalized (B,T,J,3); the third channel is scaled as depth, or left as confidence."""
         if len(parts) == 1:
             x = parts[0].index_select(0, frames.reshape(-1)).view(*frames.shape, -1)
         else:
@@ -134,12 +140,40 @@ class ClipSet:
             for number, part in enumerate(parts):
                 mine = (self._motion_of_clip[ids] == number).nonzero().squeeze(1)
                 x[mine] = part.index_select(0, frames[mine].reshape(-1)).view(len(mine), self.clip_len, -1)
-        width, height = self._width[ids], self._height[ids]
-        one, zero, scale = torch.ones_like(width), torch.zeros_like(width), 2 / width
-        # the formula of lib/data/normalize.py as one multiply-add over rows of all joints
-        factor = torch.stack([scale, scale, scale if depth else one], -1).repeat(1, *self._joints)[:, None]
-        shift = torch.stack([-one, -height / width, zero], -1).repeat(1, *self._joints)[:, None]
-        return torch.addcmul(shift, x, factor, out=x).view(*frames.shape, *self._joints, 3)
+        factor, shift = self._factor[ids], self._shift[ids]
+        if not depth:
+            factor = factor * torch.tensor([1.0, 1.0, 0.0]) + torch.tensor([0.0, 0.0, 1.0])
+        joints = self.skeleton.num_joints
+        # over whole rows of J * 3 numbers: a last axis of 3 would be several times slower
+        torch.addcmul(shift.repeat(1, joints)[:, None], x, factor.repeat(1, joints)[:, None], out=x)
+        return x.view(*frames.shape, joints, 3)
+
+
+def _scale_of_frames(motion: Motion, input_scale: str, starts: np.ndarray) -> np.ndarray:
+    """(N,2,3): what x, y, z in px of the clip starting at each frame are multiplied with, and what is added.
+
+    A clip has one scale, since images do not change size within a video. Image: as in ``normalize.py``. Box:
+    x, y of the box's centre become 0, its borders -1 and 1.
+    """
+    if input_scale not in ("image", "box"):
+        raise UserError(f"input_scale: '{input_scale}' is not known; allowed: image, box")
+    width, height = np.asarray(motion.size_px[starts], dtype=np.float32).T
+    factor, shift_x, shift_y = 2 / width, -np.ones_like(width), -height / width
+    if input_scale == "box" and len(starts):
+        seen = np.where(motion.confidence[..., None] > 0, motion.joints_2d, np.nan)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="All-NaN slice")  # frames where nothing is seen
+            low = np.fmin.reduceat(np.nanmin(seen, axis=1), motion.videos[:, 0])
+            high = np.fmax.reduceat(np.nanmax(seen, axis=1), motion.videos[:, 0])
+        side = (high - low).max(-1)
+        video = np.searchsorted(motion.videos[:, 0], starts, side="right") - 1
+        has_box = side[video] > 0
+        factor = np.where(has_box, 2 / np.where(has_box, side[video], 1), factor)
+        center = ((low + high) / 2)[video]
+        shift_x = np.where(has_box, -center[:, 0] * factor, shift_x)
+        shift_y = np.where(has_box, -center[:, 1] * factor, shift_y)
+    shift = np.stack([shift_x, shift_y, np.zeros_like(width)], -1)
+    return np.stack([np.repeat(factor[:, None], 3, axis=1), shift], 1).astype(np.float32)
 
 
 def _rows(array: np.ndarray | None) -> Tensor:

@@ -13,7 +13,7 @@ POLICIES = ("hold", "keep")
 
 
 def fill_missing(motion: Motion, policy: str = "hold") -> Motion:
-    """The motion with missing keypoints at confidence 0 and a finite place; the same object if none is missing.
+    """The motion with missing keypoints at confidence 0 and a finite place; a filled one stays as it is.
 
     Missing is a NaN, or a confidence of exactly 0 (MotionBERT's own data keep normal pixel values down to a
     confidence of 0.004). ``hold`` puts the joint where it was last seen in the video, before its first sight
@@ -22,10 +22,12 @@ def fill_missing(motion: Motion, policy: str = "hold") -> Motion:
     """
     if policy not in POLICIES:
         raise UserError(f"missing: '{policy}' is not known; allowed: {', '.join(POLICIES)}")
+    if motion.missing is not None:
+        return motion
     unseen = ~(motion.confidence > 0)
     lost = np.isnan(motion.joints_2d).any(-1)
     if not (unseen.any() or lost.any()):
-        return motion
+        return replace(motion, missing=policy)
     confidence = np.where(unseen | lost, np.float32(0), motion.confidence)
     replaced = (unseen | lost) if policy == "hold" else lost
     xy = motion.joints_2d.copy()
@@ -41,4 +43,5 @@ def fill_missing(motion: Motion, policy: str = "hold") -> Motion:
         xy[:, joint] = xy[np.where(never[:, joint], frame, source), joint]
     xy[never] = np.nan
     root = np.nan_to_num(motion.skeleton.root_of(xy))
-    return replace(motion, joints_2d=np.where(never[..., None], root, xy), confidence=confidence)
+    xy = np.where(never[..., None], root, xy)
+    return replace(motion, joints_2d=xy, confidence=confidence, missing=policy)

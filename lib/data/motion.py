@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lib.skeleton import Skeleton
 
 
-_SHARED = ("fps", "skeleton", "derived_joints")
+_SHARED = ("fps", "skeleton", "derived_joints", "missing")
 
 
 class Labels:
@@ -90,7 +90,12 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-_SHARED = ("fps", "skeleton", "derived_joints")  # fields of Motion that all its frames have in common
+_SHARED = (
+    "fps",
+    "skeleton",
+    "derived_joints",
+    "missing",
+)  # fields of Motion that all its frames have in common
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -102,7 +107,8 @@ class Motion:
     joints_mm less its root = (joints_image less its root) * factor; size_px (F,2): image width and height
     (one pair serves all frames); source names the recording and, with camera, tells videos apart. The three
     3D fields may be None. derived_joints names joints that were not measured but made from others, which an
-    evaluation also reports without.
+    evaluation also reports without. missing: the policy by which ``fill_missing`` has filled keypoints that
+    were not detected; None where it has not looked yet.
 
     All arrays become float32; memory-maps stay on disk. A wrong shape raises ``UserError`` naming the field.
     """
@@ -119,6 +125,7 @@ class Motion:
     size_px: np.ndarray
     skeleton: Skeleton
     derived_joints: tuple[str, ...] = ()
+    missing: str | None = None
 
     def __post_init__(self) -> None:
         joints_2d = np.asarray(self.joints_2d, dtype=np.float32)
@@ -192,12 +199,13 @@ class Motion:
     def concat(cls, motions: Sequence[Motion]) -> Motion:
         """All frames one after the other; the skeletons must agree, and so must the fields that are present.
 
-        Neighbouring videos stay apart unless source and camera are equal. fps is kept where all agree.
+        Neighbouring videos stay apart unless source and camera are equal. fps and missing are
+        kept where all agree.
         """
         first = motions[0]
         joined: dict[str, Any] = {
             "skeleton": first.skeleton,
-            "fps": first.fps if all(motion.fps == first.fps for motion in motions) else None,
+            **{name: _if_equal([getattr(motion, name) for motion in motions]) for name in ("fps", "missing")},
             "derived_joints": tuple(
                 dict.fromkeys(name for motion in motions for name in motion.derived_joints)
             ),
@@ -213,3 +221,7 @@ class Motion:
             join = Labels.concat if name in ("source", "camera", "action") else np.concatenate
             joined[name] = join(present) if present else None
         return cls(**joined)
+
+
+def _if_equal(values: Sequence[Any]) -> Any:
+    return values[0] if all(value == values[0] for value in values) else None

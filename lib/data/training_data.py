@@ -64,15 +64,16 @@ def build_training_data(config: Any, skeleton: Skeleton) -> TrainingData:
 
     Raises ``UserError`` for a set that would train silently on something wrong (see ``lib/data/checks.py``).
     """
-    motion = build_motion(config, skeleton, config.train_split, reader=config.train_reader)
+    motion = build_motion(config, skeleton, config.train_split)
     raise_or_log(check_motion(motion, rootrel=config.rootrel, clip_len=config.clip_len))
-    unlabelled = []
-    for reader in config.readers_2d if config.train_2d else ():
-        unlabelled.append(build_clips(config, build_motion(config, skeleton, config.train_split, reader=reader)))
+    readers_2d = config.readers_2d if config.train_2d else ()
+    motions_2d = [
+        build_motion({**config, "train_reader": name}, skeleton, config.train_split) for name in readers_2d
+    ]
     return TrainingData(
         labelled=build_clips(config, motion),
         labelled_motion=motion,
-        unlabelled=tuple(unlabelled),
+        unlabelled=tuple(build_clips(config, motion_2d) for motion_2d in motions_2d),
         first_unlabelled_epoch=config.pretrain_3d_curriculum,
         steps_per_epoch=config.steps_per_epoch,
     )
@@ -84,8 +85,6 @@ def build_clips(config: Any, motion: Motion, stride: int | None = None) -> ClipS
         motion,
         config.clip_len,
         stride or config.data_stride,
-        gt_2d=config.gt_2d,
-        synthetic=config.synthetic,
+        gt_2d=(config.gt_2d or config.synthetic) and motion.joints_image is not None,
         no_conf=config.no_conf,
-        missing=config.missing,
     )

@@ -21,20 +21,27 @@ from torch.utils.checkpoint import checkpoint
 
 from lib.errors import UserError
 
+# MotionBERT's epsilon, not torch's.
+LAYER_NORM = partial(nn.LayerNorm, eps=1e-6)
 
-def recomputed(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """Value of ``function(*inputs)`` whose intermediate results are computed again in the backward pass.
 
-    Recomputation stops at the last stored tensor, so an operation at the end of ``function`` that stores
-    only its inputs (a linear layer) runs once.
+def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, draws: bool = False) -> Tensor:
+    """``function(x)``, whose inside is not kept for the backward pass but computed again there.
+
+    Computing again stops at the last tensor that the backward pass needs, so a linear layer at the end of
+    ``function`` runs once. ``draws`` says that the function draws random numbers.
     """
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return function(*inputs)  # a compiler chooses for itself what to keep
-    return checkpoint(function, *inputs, use_reentrant=False)
+    if not torch.is_grad_enabled():
+        return function(x)
+    return checkpoint(function, x, use_reentrant=False, preserve_rng_state=draws)
 
 
 class MLP(nn.Module):
-    """Two linear layers with a GELU between them."""
+    """Two linear layers with a GELU between them.
+
+    Of the inside only the first layer's output is kept: to normalise and to activate again is cheap beside
+    the matrix products, and would take more than half of the memory.
+    """
 
     def __init__(self, dim: int, hidden_dim: int, drop_rate: float) -> None:
         super().__init__()
@@ -42,12 +49,17 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.drop = nn.Dropout(drop_rate)
 
-    def activate(self, hidden: Tensor) -> Tensor:
-        return self.fc2(self.drop(F.gelu(hidden)))
+    def expand(self, x: Tensor, norm: nn.Module) -> Tensor:
+        return self.fc1(norm(x))
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
-        hidden = recomputed(lambda features: self.fc1(norm(features)), x)
-        return self.drop(recomputed(self.activate, hidden))
+    def contract(self, hidden: Tensor) -> Tensor:
+        return self.drop(self.fc2(self.drop(F.gelu(hidden))))
+
+    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool) -> Tensor:
+        if keep_all or torch.compiler.is_compiling():  # a compiler chooses for itself what to keep
+            return self.contract(self.expand(x, norm))
+        hidden = recomputed(partial(self.expand, norm=norm), x)
+        return recomputed(self.contract, hidden, draws=self.drop.p > 0)
 
 
 class Attention(nn.Module):
@@ -65,36 +77,46 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         assert over in ("joints", "frames")
+        self.over = over
         self.num_heads = num_heads
         self.scale = qk_scale
-        self.over = over
         self.attn_drop_rate = attn_drop_rate
-        # Order of creation: a seed gives the initial weights that it gives in MotionBERT.
+        # In this order, so that a seed gives the initial weights that it gives in MotionBERT.
         self.proj = nn.Linear(dim, dim)
         self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
         self.proj_drop = nn.Dropout(drop_rate)
 
     def split_heads(self, features: Tensor) -> Tensor:
-        """(N,T,J,C) -> (N*T, H, J, D) or (N, J*H, T, D): views for attention over dim 2, never copies."""
+        """(N,T,J,C) -> (N*T,H,J,D) or (N,J*H,T,D): views, for attention over the last dimension but one."""
         N, T, J, C = features.shape
         D = C // self.num_heads
         if self.over == "joints":
             return features.view(N * T, J, self.num_heads, D).transpose(1, 2)
         return features.view(N, T, J * self.num_heads, D).transpose(1, 2)
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
-        # Three matrices instead of one: each result is contiguous, which split_heads needs.
-        weights = self.qkv.weight.chunk(3)
-        biases = (None, None, None) if self.qkv.bias is None else self.qkv.bias.chunk(3)
-
+    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool = True) -> Tensor:
         normed = norm(x)
-        query, key, value = (
-            self.split_heads(F.linear(normed, weight, bias)) for weight, bias in zip(weights, biases, strict=True)
-        )
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, dropout_p=self.attn_drop_rate if self.training else 0.0, scale=self.scale
+        # Three products instead of one: each result is contiguous, so that its heads are a view.
+        weights = self.qkv.weight.chunk(3)
+        biases = (None,) * 3 if self.qkv.bias is None else self.qkv.bias.chunk(3)
+        parts = (F.linear(normed, weight, bias) for weight, bias in zip(weights, biases, strict=True))
+        mixed = attend(
+            *map(self.split_heads, parts), self.attn_drop_rate if self.training else 0.0, self.scale
         )
         return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(x.shape)))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, drop_rate: float, scale: float | None) -> Tensor:
+    """Softmax attention, in float32 on a CPU.
+
+    Backward through half precision takes the CPU's kernel up to six times as long as through float32.
+    """
+    device = query.device.type
+    to_float = device == "cpu" and query.dtype.itemsize < 4
+    with torch.autocast(device, enabled=False):
+        if to_float:
+            query, key, value = query.float(), key.float(), value.float()
+        return F.scaled_dot_product_attention(query, key, value, dropout_p=drop_rate, scale=scale)
 
 
 class StochasticDepth(nn.Module):
@@ -133,6 +155,7 @@ class Block(nn.Module):
         attention = partial(Attention, dim, num_heads, qkv_bias, qk_scale, attn_drop_rate, drop_rate)
         mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate)
         self.order = order
+        self.draws = drop_rate > 0 or attn_drop_rate > 0
         self.activation_checkpointing = activation_checkpointing
         self.norm1_s = norm_layer(dim)
         self.norm1_t = norm_layer(dim)
@@ -144,12 +167,17 @@ class Block(nn.Module):
         self.mlp_s = mlp()
         self.mlp_t = mlp()
 
+    def branch(self, layer: str, stage: str, x: Tensor) -> Tensor:
+        norm = getattr(self, f"norm{1 if layer == 'attn' else 2}_{stage}")
+        return getattr(self, f"{layer}_{stage}")(x, norm, keep_all=self.activation_checkpointing)
+
     def forward(self, x: Tensor) -> Tensor:
         for stage in self.order:
-            for layer, norm in (("attn", "norm1"), ("mlp", "norm2")):
-                branch = partial(getattr(self, f"{layer}_{stage}"), norm=getattr(self, f"{norm}_{stage}"))
-                result = recomputed(branch, x) if self.activation_checkpointing else branch(x)
-                x = x + self.drop_path(result)
+            for layer in ("attn", "mlp"):
+                branch = partial(self.branch, layer, stage)
+                # By branch and not by block: attention's and the MLP's last products are spared.
+                change = recomputed(branch, x, self.draws) if self.activation_checkpointing else branch(x)
+                x = x + self.drop_path(change)
         return x
 
 
@@ -179,7 +207,7 @@ class DSTformer(nn.Module):
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
-        norm_layer: Callable[[int], nn.Module] = partial(nn.LayerNorm, eps=1e-6),
+        norm_layer: Callable[[int], nn.Module] = LAYER_NORM,
         att_fuse: bool = True,
         activation_checkpointing: bool = False,
         input_residual: bool = False,
@@ -194,8 +222,8 @@ class DSTformer(nn.Module):
             given = "none" if root_weights is None else str(len(root_weights))
             raise UserError(f"input_residual needs root_weights for {num_joints} joints, got {given}")
         if input_residual and (dim_in < 2 or dim_out < 2):
-            raise UserError(f"input_residual adds x and y: dim_in {dim_in} and dim_out {dim_out} must be >= 2")
-        self.dim_in, self.dim_out, self.dim_feat, self.dim_rep = dim_in, dim_out, dim_feat, dim_rep or dim_feat
+            raise UserError(f"input_residual adds x and y, but dim_in is {dim_in} and dim_out {dim_out}")
+        self.dim_in, self.dim_out, self.dim_rep = dim_in, dim_out, dim_rep or dim_feat
         self.num_joints, self.maxlen = num_joints, maxlen
         self.att_fuse, self.input_residual = att_fuse, input_residual
 

@@ -29,7 +29,7 @@ register_loss = LOSSES.register
 
 @lru_cache(maxsize=256)
 def columns(skeleton: Skeleton, table: str, device: torch.device) -> tuple[Tensor, ...]:
-    """Columns of an index table of the skeleton ("limb_idx" (L,2), ...) on a device; ``UserError`` if empty."""
+    """Columns of an index table of the skeleton ("limb_idx" (L,2), ...); ``UserError`` if it is empty."""
     rows = getattr(skeleton, table)
     if len(rows) == 0:
         kind = {"limb_idx": "limbs", "angle_idx": "angles", "center_idx": "centers"}[table]
@@ -102,7 +102,9 @@ def n_mpjpe(prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Ten
 
 
 @register_loss("weighted_2d")
-def weighted_2d(prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Tensor | None = None) -> Tensor:
+def weighted_2d(
+    prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Tensor | None = None
+) -> Tensor:
     """Mean distance in x and y alone; the weights are the detector's confidence."""
     return mpjpe(prediction[..., :2], target[..., :2], skeleton, weights)
 
@@ -153,7 +155,9 @@ def angle_velocity(
 
 
 @register_loss("angle_cos")
-def angle_cos(prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Tensor | None = None) -> Tensor:
+def angle_cos(
+    prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Tensor | None = None
+) -> Tensor:
     """Mean of 1 - cos of the difference between predicted and true limb angles."""
     difference = limb_angles_smooth(prediction, skeleton) - limb_angles_smooth(target, skeleton)
     return weighted_mean(1 - difference.cos(), None)
@@ -194,6 +198,8 @@ class WeightedLosses:
 
         ``prediction`` and ``target`` are (N,T,J,3); ``confidence`` (N,T,J), where given, weighs the joints.
         """
-        terms = {name: LOSSES.get(name)(prediction, target, self.skeleton, confidence) for name in self.weights}
+        terms = {
+            name: LOSSES.get(name)(prediction, target, self.skeleton, confidence) for name in self.weights
+        }
         total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return total, {name: term.detach() for name, term in terms.items()}

@@ -16,20 +16,15 @@ READERS: Registry[Callable[..., Motion]] = Registry("reader")
 
 
 def register_reader(
-    name: str,
-    *,
-    default_skip_sources: tuple[str, ...] = (),
-    file_of: Callable[..., Path] | None = None,
+    name: str, *, file_of: Callable[..., Path] | None = None
 ) -> Callable[[Callable[..., Motion]], Callable[..., Motion]]:
     """Decorator that files a reader under ``name``.
 
-    default_skip_sources: parts of source names that an evaluation of this set leaves out unless the config says
-    otherwise. file_of: for a reader of one big file, gives that file from some of the reader's arguments (None
-    where the config has no such key), so that it can be indexed into a memory-mapped cache.
+    file_of: for a reader of one big file, gives that file from some of the reader's arguments (None where the
+    config has no such key), so that it can be indexed into a memory-mapped cache.
     """
 
     def file_reader(reader: Callable[..., Motion]) -> Callable[..., Motion]:
-        reader.default_skip_sources = default_skip_sources  # type: ignore[attr-defined]
         reader.file_of = file_of  # type: ignore[attr-defined]
         return READERS.register(name)(reader)
 

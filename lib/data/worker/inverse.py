@@ -68,7 +68,7 @@ def solve(subject: Subject, commands: Commands) -> tuple[np.ndarray, np.ndarray]
         angles[f"{side}_toe_extension"] = toes
     _gaze(subject, commands, rotation["thorax"], origin["thorax"], angles)
     for side in SIDES:
-        swing = -SIDE_SIGN[side] * gait["lead"] * 0.55 * subject.habit["arm_swing"]
+        swing = -SIDE_SIGN[side] * gait["lead"] * 0.55 * subject.habit["arm_swing"] * commands[f"{side}_swing"]
         _arm(subject, side, commands, rotation["thorax"], origin["thorax"], swing, angles)
         for name, value in finger_angles(commands[f"{side}_grip"], commands[f"{side}_pinch"]).items():
             angles[f"{side}_{name}"] = value
@@ -150,6 +150,13 @@ def _two_bones(span: np.ndarray, upper: float, lower: float) -> tuple[np.ndarray
     cos_upper = (upper**2 + span**2 - lower**2) / (2 * upper * span)
     bend = 180.0 - np.degrees(np.arccos(np.clip(cos_middle, -1.0, 1.0)))
     return bend, np.arccos(np.clip(cos_upper, -1.0, 1.0))
+
+
+def _soft_span(span: np.ndarray, longest: float) -> np.ndarray:
+    """Distance the arm covers towards a target: slows down before it is straight, so that the elbow never snaps."""
+    start, end = 0.94 * longest, 0.996 * longest
+    beyond = np.maximum(span - start, 0.0) / (end - start)
+    return np.minimum(span, start) + (end - start) * (1.0 - np.exp(-beyond))
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:
@@ -258,6 +265,8 @@ def _arm(
         reaching = free
     for name, value in free.items():
         blended = value + weight * (reaching[name] - value)
+        if name == "forearm_pronation":
+            blended = blended + commands[f"{side}_twist"]
         angles[f"{side}_{name}"] = _limit(subject, name, blended)
 
 
@@ -296,7 +305,7 @@ def _reach(
     hand = hand_wish
     for _ in range(3):
         line = grip_in_thorax - hand @ grip - shoulder
-        span = np.clip(np.linalg.norm(line, axis=1), nearest + 1.0, 0.998 * (upper + lower))
+        span = np.maximum(_soft_span(np.linalg.norm(line, axis=1), upper + lower), nearest + 1.0)
         elbow, off_line = _two_bones(span, upper, lower)
         frame = _bone_frame(_unit(line), bulge, off_line, -1.0)
         flexion, abduction, rotation = angles_zxy(frame)

@@ -11,6 +11,8 @@ import numpy as np
 from lib.data.worker.anthropometry import DRILLIS_CONTINI, SEGMENT_MASS, Subject
 from lib.data.worker.inverse import STRAIGHTEST_KNEE_DEG, leg_span
 
+Array = np.ndarray | float
+
 DEPTHS = np.linspace(0.0, 1.0, 41)
 STOOP_TRUNK_DEG, SQUAT_TRUNK_DEG = 112.0, 52.0  # inclination of the thorax at full depth
 STOOP_KNEE_DEG, SQUAT_KNEE_DEG = 24.0, 122.0
@@ -32,7 +34,7 @@ def reach_posture(
 
     Target: ``ahead_mm`` before the ankles, ``height_mm`` over the floor, hands ``aside_mm`` either side of the
     middle. squat 0..1 chooses the way down; ``stretch`` the share of the arm's length that may be used; ``load``
-    the mass in the hands as a fraction of body mass. Out of reach: the deepest posture.
+    the mass in the hands as a fraction of body mass. Out of reach: the posture that comes nearest.
     """
     depth = DEPTHS
     knee = STRAIGHTEST_KNEE_DEG + depth * ((1.0 - squat) * STOOP_KNEE_DEG + squat * SQUAT_KNEE_DEG)
@@ -42,13 +44,13 @@ def reach_posture(
     flexion = np.minimum(incline - tilt, subject.limits["trunk_flexion"][1] - 4.0)
     tilt = np.minimum(incline - flexion, subject.limits["pelvis_tilt"][1] - 4.0)
     hips_x, hips_y, raise_deg, thigh_deg = _balance(subject, knee, tilt, flexion, (ahead_mm, height_mm), load)
-    shoulder_x, shoulder_y = _shoulder(subject, hips_x, hips_y, tilt, flexion)
+    shoulder_x, shoulder_y = shoulder_place(subject, hips_x, hips_y, tilt, flexion)
     across = aside_mm - abs(subject.joints["clavicle"][2] + subject.joints["shoulder"][2])
     distance = np.sqrt((ahead_mm - shoulder_x) ** 2 + (height_mm - shoulder_y) ** 2 + across**2)
     arm = subject.length("elbow") + subject.length("wrist") + 0.8 * abs(subject.grip_centre[1])
     allowed = tilt + thigh_deg < subject.limits["hip_flexion"][1] - 5.0
     near = np.flatnonzero((distance <= stretch * arm) & allowed)
-    number = near[0] if len(near) else np.flatnonzero(allowed)[-1]
+    number = near[0] if len(near) else int(np.argmin(np.where(allowed, distance, np.inf)))
     habit = subject.habit
     upright = 1.0 - min(1.0, float(depth[number]) * 4.0)
     return {
@@ -65,9 +67,8 @@ def _turn_forward(x: float, y: float, angle_deg: np.ndarray) -> tuple[np.ndarray
     return x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
 
 
-def _shoulder(
-    subject: Subject, x: np.ndarray, y: np.ndarray, tilt: np.ndarray, flexion: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def shoulder_place(subject: Subject, x: Array, y: Array, tilt: Array, flexion: Array) -> tuple[Array, Array]:
+    """Shoulder x and height in the sagittal plane for hips at x, y (mm) and pelvis tilt and trunk flexion (degrees)."""
     joints = subject.joints
     socket = joints["clavicle"] + joints["shoulder"]
     for offset, angle in (
@@ -108,7 +109,7 @@ def _balance(
         shank_lean = off + np.arcsin(across / span)  # forward lean of the shank from vertical
         lift = np.clip(lift + 0.7 * (np.degrees(shank_lean) - lift - FLAT_DORSIFLEXION_DEG), 0.0, 38.0)
         knee_x, knee_y = ankle_x + shank * np.sin(shank_lean), ankle_y + shank * np.cos(shank_lean)
-        shoulder_x, _ = _shoulder(subject, x, y, tilt, flexion)
+        shoulder_x, _ = shoulder_place(subject, x, y, tilt, flexion)
         mass_x = (
             2 * mass["foot"] * 0.5 * goal
             + 2 * mass["shank"] * (knee_x + place["shank"] * (ankle_x - knee_x))

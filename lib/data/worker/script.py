@@ -42,8 +42,10 @@ SIDE_CHANNELS = {
     "arm_flexion": 0.0,  # shoulder against gravity, degrees
     "arm_abduction": 0.0,
     "elbow": 18.0,
-    "pronation": 15.0,  # added to the forearm's pronation
+    "pronation": 15.0,
     "wrist": 0.0,
+    "swing": 1.0,  # how much of the arm swing of gait this arm takes part in
+    "twist": 0.0,  # forearm rotation on top of whatever the hand does, degrees (turning a screwdriver)
     "heel_raise": 0.0,  # foot pitch about the ball, degrees
     "grip": 0.25,  # fingers: 0 flat, 1 fist
     "pinch": 0.0,  # 1: thumb and index tip meet
@@ -127,6 +129,7 @@ class Script:
         """Move to new channel values within ``seconds``; ``arc`` bends the way there by so much in the middle."""
         if not self._times:
             self._key(0.0)
+        self._aim_idle_hands(_both(channels))
         self._assign(channels)
         self.now += seconds
         bend = np.zeros(len(CHANNELS))
@@ -156,6 +159,19 @@ class Script:
         weight = minimum_jerk((times - knots[left]) / np.maximum(knots[left + 1] - knots[left], 1e-6))
         bend = np.array(self._arcs)[left + 1].T * np.sin(np.pi * weight) ** 2
         return keys[left].T * (1.0 - weight) + keys[left + 1].T * weight + bend
+
+    def _aim_idle_hands(self, channels: dict[str, Any]) -> None:
+        """A hand that starts to reach does so for its new target, not by way of where it worked last."""
+        aims = {
+            name: channels[name]
+            for side in ("left", "right")
+            if self[f"{side}_ik"] == 0.0 and channels.get(f"{side}_ik", 0.0) > 0.0
+            for name in (f"{side}_{part}" for part in ("x", "y", "z", "pitch", "inward", "roll"))
+            if name in channels
+        }
+        if aims:
+            self._assign(aims)
+            self._key(self.now)  # a second keyframe at the same time: the jump does not show, the hand is idle
 
     def _assign(self, channels: dict[str, Any]) -> None:
         for name, value in _both(channels).items():

@@ -19,3 +19,12 @@ def smooth_noise(rng: np.random.Generator, rows: int, times_s: np.ndarray, secon
     left = place.astype(np.int64)
     weight = minimum_jerk(place - left)
     return 1.2 * (knots[:, left] * (1.0 - weight) + knots[:, left + 1] * weight)
+
+
+def smooth_noise_like(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> np.ndarray:
+    """Smooth float32 noise of standard deviation near 1 along axis 1 of a shape (N,T,...), wandering over ``frames``."""
+    knots = rng.standard_normal((shape[0], int(shape[1] / frames) + 3, *shape[2:]), dtype=np.float32)
+    place = np.arange(shape[1]) / frames + rng.random()
+    left = place.astype(np.int64)
+    weight = minimum_jerk(place - left).astype(np.float32).reshape(-1, *[1] * (len(shape) - 2))
+    return np.float32(1.2) * (knots[:, left] * (1 - weight) + knots[:, left + 1] * weight)

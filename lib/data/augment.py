@@ -1,0 +1,103 @@
+"""Augmentation of a batch on its device: mirror, scale, detection noise with its confidence, masks.
+
+Everything random is drawn for each clip, from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.data.detection_noise import NoiseModel, load_noise_model
+from lib.errors import UserError
+from lib.skeleton import Skeleton
+
+
+class Augment:
+    """Callable (batch, generator) -> new batch; a joint format with any number of joints.
+
+    flip: mirror half of the clips. scale_range: multiply each clip's coordinates, about the image centre, by
+    a number between these two, as a zoom lens would. noise: errors of a 2D detector on the input, and a
+    confidence to match (``detection_noise.py``; noise_path and d2c_params_path are MotionBERT's files,
+    noise_std the jitter of each frame in normalized units). mask_ratio, mask_T_ratio: share of joints and
+    of whole frames whose input becomes 0 in all channels; each works alone.
+
+    Input and target (if there is one, relative to the root or not) are mirrored and scaled alike; noise and
+    masks touch the input only. A batch's other entries are passed on.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        flip: bool = False,
+        scale_range: Sequence[float] | None = None,
+        noise: bool = False,
+        noise_std: float = 0.002,
+        noise_path: str | None = None,
+        d2c_params_path: str | None = None,
+        mask_ratio: float = 0.0,
+        mask_T_ratio: float = 0.0,
+    ) -> None:
+        for key, ratio in {"mask_ratio": mask_ratio, "mask_T_ratio": mask_T_ratio}.items():
+            if not 0 <= ratio <= 1:
+                raise UserError(f"{key}: {ratio} is no share between 0 and 1")
+        if scale_range is not None and not 0 < scale_range[0] <= scale_range[1]:
+            raise UserError(f"scale_range: {list(scale_range)} must be two rising numbers above 0")
+        self.flip_idx = torch.tensor(skeleton.flip_idx)
+        self.flip, self.scale_range = flip, scale_range
+        self.mask_ratio, self.mask_T_ratio = mask_ratio, mask_T_ratio
+        self.noise: NoiseModel | None = None
+        if noise:
+            self.noise = load_noise_model(skeleton, noise_std, noise_path, d2c_params_path)
+
+    def __call__(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """A new batch; the tensors of the one given stay as they are."""
+        coordinates = {key: batch[key] for key in ("input", "target") if key in batch}
+        draw = Draws(generator, coordinates["input"])
+        if self.flip:
+            chosen = (draw.uniform(draw.num_clips) < 0.5).nonzero().squeeze(1)
+            coordinates = {key: self._mirrored(x, chosen) for key, x in coordinates.items()}
+        if self.scale_range is not None:
+            low, high = self.scale_range
+            scale = low + (high - low) * draw.uniform(draw.num_clips, 1, 1, 1)
+            coordinates["input"] = _scaled(coordinates["input"], scale, channels=2)
+            if "target" in coordinates:
+                coordinates["target"] = _scaled(coordinates["target"], scale, channels=3)
+        x = coordinates["input"]
+        if self.noise is not None:
+            x = self.noise(x, draw)
+        if self.mask_ratio > 0:
+            x = x * (draw.uniform(*x.shape[:3], 1) >= self.mask_ratio)
+        if self.mask_T_ratio > 0:
+            x = x * (draw.uniform(*x.shape[:2], 1, 1) >= self.mask_T_ratio)
+        return {**batch, **coordinates, "input": x}
+
+    def _mirrored(self, x: Tensor, clips: Tensor) -> Tensor:
+        mirrored = x[clips][:, :, self.flip_idx.to(x.device)]
+        mirrored[..., 0].neg_()
+        return x.index_copy(0, clips, mirrored)
+
+
+def _scaled(x: Tensor, scale: Tensor, channels: int) -> Tensor:
+    """Coordinates times scale; channels after the first ``channels`` (confidence) as they are."""
+    return torch.cat([x[..., :channels] * scale, x[..., channels:]], dim=-1)
+
+
+class Draws:
+    """Random numbers of one generator for a batch: made on the generator's device, used on the batch's."""
+
+    def __init__(self, generator: torch.Generator, like: Tensor) -> None:
+        self.generator, self.num_clips = generator, len(like)
+        self._as_batch: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers between 0 and 1."""
+        return torch.rand(shape, generator=self.generator, device=self.generator.device).to(**self._as_batch)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Numbers of mean 0 and standard deviation 1."""
+        return torch.randn(shape, generator=self.generator, device=self.generator.device).to(**self._as_batch)

@@ -1,0 +1,90 @@
+"""What a drawn camera, and a detector behind it, see of joints that move in the world.
+
+F frames, J joints; world axes are right-handed with y up, in mm. Cameras and errors of detection are those of
+the built-in worker motion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lib.data.worker.camera import RANGES, Camera, draw_camera
+from lib.data.worker.detector import CAPSULES, detect, hidden_by_body, hidden_by_objects
+from lib.skeleton import Skeleton
+
+# Recorded people walk through a room: cameras stand nearer than the worker's, in units of the path filmed.
+DISTANCE = {"train": (1.0, 2.4), "validate": (1.1, 2.2), "test": (1.1, 2.2)}
+STAND_IN = {"skull_base": "face"}  # the nearest point that formats without the first have
+STATURE_OF_HEIGHT = 1.05  # stature against the height from the ankles to the top of the head
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One video: 2D joints and confidence as seen, and the 2.5D truth (px with the root at depth 0)."""
+
+    camera: Camera
+    joints_2d: np.ndarray  # (F, J, 2) px
+    confidence: np.ndarray  # (F, J)
+    joints_image: np.ndarray  # (F, J, 3) px
+    factor_mm_per_px: np.ndarray  # (F,) depth of the root / focal length
+
+
+def film(
+    skeleton: Skeleton,
+    joints_mm: np.ndarray,
+    *,
+    split: str,
+    name: str,
+    fps: float,
+    detector: bool,
+    generator: np.random.Generator,
+) -> Film:
+    """Film world joints (F, J, 3) mm with a camera drawn for the split, which keeps them all in its image.
+
+    Without ``detector`` the 2D joints are exact projections of confidence 1.
+    """
+    ranges = replace(RANGES[split], distance=DISTANCE[split])
+    some = joints_mm[:: max(1, len(joints_mm) // 200)]
+    camera = draw_camera(generator, name, ranges, some.reshape(-1, 3))
+    camera_mm = camera.to_camera(joints_mm)
+    px, depth_mm = camera.project(camera_mm), camera_mm[..., 2]
+    root_mm = skeleton.root_of(camera_mm)[:, 0, 2]
+    factor = root_mm / camera.focal_px
+    depth_px = (depth_mm - root_mm[:, None]) / factor[:, None]
+    image = np.concatenate([px, depth_px[..., None]], axis=-1)
+    seen, confidence = px, np.ones(depth_mm.shape)
+    if detector:
+        stature_mm = STATURE_OF_HEIGHT * float(np.median(np.ptp(joints_mm[..., 1], axis=1)))
+        seen, confidence = _detected(skeleton, px, depth_mm, stature_mm, factor, fps, generator)
+    return Film(camera, seen, confidence, image, factor)
+
+
+def _detected(
+    skeleton: Skeleton,
+    px: np.ndarray,
+    depth_mm: np.ndarray,
+    stature_mm: float,
+    factor_mm_per_px: np.ndarray,
+    fps: float,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Detected joints (F, J, 2) px and confidence (F, J); limbs hide if the format holds their ends."""
+    ends, radius_mm = [], []
+    for *names, share in CAPSULES:
+        pair = [skeleton.index_canonical(STAND_IN.get(name, name)) for name in names]
+        if None not in pair:
+            ends.append(pair)
+            radius_mm.append(share * stature_mm)
+    exact, depth, px_per_mm = px[None].astype(np.float32), depth_mm[None], 1 / factor_mm_per_px[None]
+    hidden = np.zeros(depth.shape, bool)
+    if ends:
+        capsule = np.array(ends)
+        hidden |= hidden_by_body(
+            exact, depth, exact[:, :, capsule], depth[:, :, capsule], np.array(radius_mm), px_per_mm
+        )
+    stature_px = stature_mm * px_per_mm
+    hidden |= hidden_by_objects(generator, exact, stature_px.mean(axis=1))
+    seen, confidence = detect(generator, skeleton, exact, hidden, stature_px, fps)
+    return seen[0], confidence[0]
