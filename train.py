@@ -12,7 +12,6 @@ import argparse
 import logging
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from lib.checkpoint import load_checkpoint, load_weights, model_weights, save_ch
 from lib.config import add_config_flags, dump_config, load_config
 from lib.data.augment import Augment
 from lib.data.build import build_augment, build_motion
+from lib.data.checks import check_split_overlap, raise_or_log
 from lib.data.targets import relative_target
 from lib.data.training_data import TrainingData, build_clips, build_training_data
 from lib.errors import UserError
@@ -43,7 +43,9 @@ logger = logging.getLogger("ergolift")
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_config_flags(parser)
     add_legacy_flags(parser)
     parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: a CUDA GPU if there is one)")
@@ -75,6 +77,8 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
     start = folder.starting_point(arguments.resume, config_text)
     data = build_training_data(config, skeleton)
     validation = None if config.no_eval else Validation(config, skeleton, config.eval_split)
+    if validation is not None:
+        raise_or_log(check_split_overlap(data.labelled_motion, validation.motion))
 
     engine.seed_everything(config.seed)
     model = build_model(config, skeleton).to(runtime.device)
@@ -142,7 +146,11 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
         row = {f"train/{name}": value for name, value in state.epoch_losses().items()}
         row["rate/learning_rate"] = rate.at(state.step - 1, epoch)
         keep = []
-        if validation is not None and runtime.is_main and is_due(epoch, config.eval_every_epochs, config.epochs):
+        if (
+            validation is not None
+            and runtime.is_main
+            and is_due(epoch, config.eval_every_epochs, config.epochs)
+        ):
             with average.swapped_into(model) if average else nullcontext():
                 measured = validation.measure(model, runtime, step.losses)
             row |= {f"validation/{name}": value for name, value in measured.items()}
@@ -158,7 +166,9 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
         save(*keep, folder.latest)
         tracker.log(row, state.step)
         if runtime.is_main:
-            bar.write(f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+            bar.write(
+                f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+            )
         runtime.wait_for_all()
     bar.close()
     tracker.close()
@@ -170,7 +180,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
 
 
 class TrainingStep:
-    """One optimizer step: gather, augment, predict, losses, gradients. Call it with clips, their numbers, state, rate."""
+    """One optimizer step on a batch of clips: gather, augment, predict, losses, gradients."""
 
     def __init__(
         self,
@@ -189,24 +199,28 @@ class TrainingStep:
         self.losses = WeightedLosses(skeleton, config.losses)
         self.losses_2d = WeightedLosses(skeleton, {"weighted_2d": 1.0})
 
-    def __call__(self, clips: Any, ids: Tensor, state: TrainingState, learning_rate: float) -> dict[str, Tensor]:
+    def __call__(
+        self, clips: Any, ids: Tensor, state: TrainingState, learning_rate: float
+    ) -> dict[str, Tensor]:
         """Take the step; returns each loss, averaged over the processes. A loss that is not finite stops the run."""
         runtime, config = self.runtime, self.config
         # everything random in this step follows from (seed, rank, step): a resumed run repeats it exactly
         engine.seed_everything(config.seed, runtime.rank, state.step)
         generator = engine.seeded_generator(config.seed, state.step, device=runtime.device)
-        batch = {name: value.to(runtime.device, non_blocking=True) for name, value in clips.batch(ids).items()}
+        batch = {
+            name: value.to(runtime.device, non_blocking=True) for name, value in clips.batch(ids).items()
+        }
         labelled = "target" in batch
+        if config.confidence_weights or not labelled:
+            batch["weight"] = batch["input"][..., 2]
         # a set without 3D labels is trained to reproduce its own 2D, weighted by the detector's confidence
-        batch["target"] = relative_target(
-            batch["target"] if labelled else batch["input"], self.skeleton, config.rootrel
-        )
-        confidence = batch["input"][..., 2] if config.confidence_weights or not labelled else None
-        batch = self.augment(batch, generator)
+        label = batch["target"] if labelled else batch["input"]
+        batch["target"] = relative_target(label, self.skeleton, config.rootrel)
         # every process draws for the whole batch and takes its part: the result does not depend on their number
+        batch = self.augment(batch, generator)
         part, share = runtime.slice_of_batch(len(ids))
         x, target = batch["input"][part], batch["target"][part]
-        weights = None if confidence is None else confidence[part]
+        weights = batch["weight"][part] if "weight" in batch else None
 
         with runtime.autocast():
             prediction = self.predict(x)
@@ -309,7 +323,9 @@ def start_from_pretrained(
     model: nn.Module, arguments: argparse.Namespace, config: Any, skeleton: Skeleton
 ) -> None:
     if not config.pretrained:
-        raise UserError("finetune is set: name the checkpoint to start from with --pretrained or the key pretrained")
+        raise UserError(
+            "finetune is set: name the checkpoint to start from with --pretrained or the key pretrained"
+        )
     path = Path(config.pretrained)
     checkpoint = load_checkpoint(path / arguments.selection if path.is_dir() else path)
     loaded = load_weights(

@@ -58,7 +58,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         reason = (str(error) or "it is empty").splitlines()[0]
         raise UserError(f"checkpoint {path} cannot be read ({reason}); is it cut off?") from None
     if not isinstance(checkpoint, dict) or not any(key in checkpoint for key in _WEIGHT_KEYS):
-        found = sorted(map(str, checkpoint))[:8] if isinstance(checkpoint, dict) else type(checkpoint).__name__
+        found = (
+            sorted(map(str, checkpoint))[:8] if isinstance(checkpoint, dict) else type(checkpoint).__name__
+        )
         raise UserError(f"checkpoint {path} has no weights under 'model_pos' or 'model'; found: {found}")
     return checkpoint
 
@@ -131,7 +133,9 @@ def load_weights(
             value.copy_(weights[name])
             report.loaded.append(name)
     if not report.loaded:
-        raise UserError("no parameter of the checkpoint fits the model: is it a checkpoint of another backbone?")
+        raise UserError(
+            "no parameter of the checkpoint fits the model: is it a checkpoint of another backbone?"
+        )
     model.load_state_dict(target)
     return report
 
@@ -169,7 +173,5 @@ def _misfit_message(
     more = f" and {len(misfits) - 4} more" if len(misfits) > 4 else ""
     hint = "check dim_feat, dim_rep, depth, mlp_ratio and maxlen of the config"
     if misfits == ["pos_embed"]:
-        hint = (
-            f"the checkpoint is of another joint format than {skeleton.name}: add --discard_last_layer to start from it"
-        )
+        hint = f"the checkpoint is not of {skeleton.name}: add --discard_last_layer to start from another joint format"
     return f"the checkpoint does not fit the model ({'; '.join(shown)}{more}); {hint}"

@@ -15,7 +15,9 @@ import numpy as np
 from lib.skeleton import Skeleton
 
 
-def draw_pose_2d(axis: Any, joints_px: np.ndarray, skeleton: Skeleton, confidence: np.ndarray | None = None) -> None:
+def draw_pose_2d(
+    axis: Any, joints_px: np.ndarray, skeleton: Skeleton, confidence: np.ndarray | None = None
+) -> None:
     """Draw one pose (J, 2) px with y down; joints of low confidence (J,) are faint."""
     alpha = np.ones(len(joints_px)) if confidence is None else 0.15 + 0.85 * np.clip(confidence, 0, 1)
     for (a, b), colour in zip(skeleton.limb_idx, skeleton.limb_colors, strict=True):
@@ -71,7 +73,9 @@ def prediction_sheet(
             draw_pose_3d(axis, truth_mm[column], skeleton, grey=True)
             draw_pose_3d(axis, prediction_mm[column], skeleton)
             frame_pose_3d(axis, both, azimuth_deg=azimuth)
-    figure.suptitle("2D input; prediction (colour: left blue, right red) over truth (dashed), front and side", fontsize=9)
+    figure.suptitle(
+        "2D input; prediction (colour: left blue, right red) over truth (dashed), front and side", fontsize=9
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)

@@ -100,7 +100,7 @@ def stop_runtime() -> None:
 def epoch_batches(num_clips: int, batch_size: int, seed: int, epoch: int, stream: int = 0) -> list[Tensor]:
     """Clip numbers of each batch of an epoch, shuffled by (seed, epoch, stream) alone: list of (B,) int64."""
     order = torch.randperm(num_clips, generator=seeded_generator(seed, epoch, stream, 0))
-    return list(order.split(batch_size))
+    return list(torch.split(order, batch_size))
 
 
 def seeded_generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:

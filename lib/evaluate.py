@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lib import metrics
 from lib.data.clips import ClipSet
 from lib.data.motion import Motion
-from lib.data.normalize import denormalize_3d, normalize_2d, normalize_3d
+from lib.data.normalize import denormalize_3d
 from lib.data.targets import relative_target
 from lib.draw import prediction_sheet
 from lib.engine import Runtime
@@ -72,7 +72,9 @@ def predict(
         count.index_add_(0, frames, torch.ones(len(frames)))
     model.train(was_training)
     if not bool((count > 0).all()):
-        raise UserError(f"{int((count == 0).sum())} frames of the set lie in no clip; use a stride of at most clip_len")
+        raise UserError(
+            f"{int((count == 0).sum())} frames of the set lie in no clip; use a stride of at most clip_len"
+        )
     return (total / count[:, None, None]).numpy(), {name: value / len(clips) for name, value in sums.items()}
 
 
@@ -102,7 +104,12 @@ class Evaluation:
 
 
 def evaluate(
-    prediction_mm: np.ndarray, motion: Motion, skeleton: Skeleton, *, kept: np.ndarray, pck_threshold_mm: float
+    prediction_mm: np.ndarray,
+    motion: Motion,
+    skeleton: Skeleton,
+    *,
+    kept: np.ndarray,
+    pck_threshold_mm: float,
 ) -> Evaluation:
     """Compare root-relative poses (F, J, 3) in mm with a set's labels on the frames that are ``kept`` (F,) bool.
 
@@ -161,7 +168,9 @@ def baselines_mm(motion: Motion, train: Motion, skeleton: Skeleton) -> dict[str,
     }
 
 
-def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], first: str, digits: int = 1) -> str:
+def table(
+    rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], first: str, digits: int = 1
+) -> str:
     """Plain text table: one line a row name, columns given as key -> heading; missing values are a dash."""
     lines = [[first, *columns.values()]]
     for name, values in rows.items():
@@ -169,7 +178,10 @@ def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], f
         lines.append([name, *("-" if cell is None else f"{cell:.{digits}f}" for cell in cells)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = [
-        "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
         for line in lines
     ]
     text.insert(1, "-" * len(text[0]))
@@ -177,12 +189,19 @@ def table(rows: Mapping[str, Mapping[str, float]], columns: Mapping[str, str], f
 
 
 def draw_predictions(
-    path: Path, prediction_mm: np.ndarray, motion: Motion, skeleton: Skeleton, errors_mm: np.ndarray, count: int = 8
+    path: Path,
+    prediction_mm: np.ndarray,
+    motion: Motion,
+    skeleton: Skeleton,
+    errors_mm: np.ndarray,
+    count: int = 8,
 ) -> Path:
     """Picture of predictions beside truth for frames from the best to the worst, evenly spaced by their error."""
     order = np.argsort(errors_mm)
     rows = order[np.linspace(0.02 * len(order), 0.98 * len(order) - 1, count).astype(int)]
-    titles = [f"{motion.action[int(row)]}\n{motion.source[int(row)]}\n{errors_mm[row]:.0f} mm" for row in rows]
+    titles = [
+        f"{motion.action[int(row)]}\n{motion.source[int(row)]}\n{errors_mm[row]:.0f} mm" for row in rows
+    ]
     truth = truth_mm(motion, skeleton)[rows]
     return prediction_sheet(path, motion.joints_2d[rows], prediction_mm[rows], truth, titles, skeleton)
 

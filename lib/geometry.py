@@ -20,17 +20,29 @@ Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 def for_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a function of tensors that also takes numpy arrays, and then returns numpy arrays."""
+    """Decorator: a function of tensors that also takes numpy arrays; given only those, it returns them."""
 
     @functools.wraps(function)
     def wrapper(*arguments: Any) -> Any:
-        if any(isinstance(argument, Tensor) for argument in arguments):
-            return function(*arguments)
+        like = next((argument for argument in arguments if isinstance(argument, Tensor)), None)
+        tensors = [
+            argument if isinstance(argument, Tensor) else _as_tensor(argument, like) for argument in arguments
+        ]
+        if like is not None:
+            return function(*tensors)
         with torch.no_grad():
-            result = function(*(torch.tensor(np.asarray(argument)) for argument in arguments))
+            result = function(*tensors)
         return tuple(part.numpy() for part in result) if isinstance(result, tuple) else result.numpy()
 
     return wrapper
+
+
+def _as_tensor(array: Any, like: Tensor | None) -> Tensor:
+    """A copy (read-only arrays and all strides will do), on the device and in the precision of ``like``."""
+    tensor = torch.from_numpy(np.array(array, order="C"))
+    if like is None:
+        return tensor
+    return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
 
 
 @for_arrays
@@ -149,19 +161,19 @@ def procrustes_align(source: Array, target: Array) -> Array:
 
 
 @for_arrays
-def flip_pose(joints: Array, flip_idx: np.ndarray) -> Array:
+def flip_pose(joints: Array, flip_idx: Array) -> Array:
     """Pose (...,J,C) seen in a mirror: x (the first channel) negated, left and right joints swapped.
 
     ``flip_idx`` (J,) is ``Skeleton.flip_idx``; x must be 0 on the mirror.
     """
-    flipped = joints.index_select(-2, torch.from_numpy(np.array(flip_idx)).to(joints.device))
+    flipped = joints.index_select(-2, flip_idx)
     return torch.cat([-flipped[..., :1], flipped[..., 1:]], dim=-1)
 
 
 @for_arrays
-def flip_axis_angle(axis_angle: Array, flip_idx: np.ndarray) -> Array:
+def flip_axis_angle(axis_angle: Array, flip_idx: Array) -> Array:
     """Joint rotations (...,J,3), axis-angle, of the body in a mirror; ``flip_idx`` as in ``flip_pose``."""
-    flipped = axis_angle.index_select(-2, torch.from_numpy(np.array(flip_idx)).to(axis_angle.device))
+    flipped = axis_angle.index_select(-2, flip_idx)
     return flipped * torch.tensor([1.0, -1.0, -1.0], dtype=flipped.dtype, device=flipped.device)
 
 

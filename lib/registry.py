@@ -37,7 +37,9 @@ class Registry(Generic[T]):
         """Entry of that name; an unknown name raises ``UserError`` and lists the known ones."""
         if name not in self._entries:
             known = ", ".join(self.names())
-            raise UserError(f"unknown {self.kind} '{name}'{did_you_mean(name, self._entries)}; known: {known}")
+            raise UserError(
+                f"unknown {self.kind} '{name}'{did_you_mean(name, self._entries)}; known: {known}"
+            )
         return self._entries[name]
 
     def names(self) -> list[str]:

@@ -85,10 +85,15 @@ def report_text(summary: Mapping[str, Any]) -> str:
     model = {key: summary[key] for key in COLUMNS}
     rows = {action: values for action, values in sorted(summary["actions"].items())}
     parts = [table(rows, COLUMNS, "action")] if len(rows) > 1 else []
-    lifters = {"this model": model, "this model, mean over actions": summary["action_mean"], **summary["baselines"]}
+    lifters = {
+        "this model": model,
+        "this model, mean over actions": summary["action_mean"],
+        **summary["baselines"],
+    }
     parts.append(table(lifters, COLUMNS, "all frames"))
     ratios = [
-        f"{values['mpjpe_mm'] / model['mpjpe_mm']:.2f} x {name}" for name, values in summary["baselines"].items()
+        f"{values['mpjpe_mm'] / model['mpjpe_mm']:.2f} x {name}"
+        for name, values in summary["baselines"].items()
     ]
     if ratios:
         parts.append("MPJPE of the baselines over this model's: " + ", ".join(ratios))

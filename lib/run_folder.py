@@ -46,12 +46,16 @@ class RunFolder:
             return None
         if not resume:
             raise UserError(
-                f"{self.path} holds a run already: add --resume auto to continue it, or name another --checkpoint folder"
+                f"{self.path} holds a run: add --resume auto to continue it, or name another --checkpoint folder"
             )
         stored = self.path / CONFIG_FILE
         before = stored.read_text(encoding="utf-8") if stored.exists() else ""
         if before != config_text:
-            changed = [line for line in difflib.ndiff(before.splitlines(), config_text.splitlines()) if line[0] in "+-"]
+            changed = [
+                line
+                for line in difflib.ndiff(before.splitlines(), config_text.splitlines())
+                if line[0] in "+-"
+            ]
             raise UserError(
                 f"{self.path} holds a run of another config, so --resume auto does not continue it; "
                 f"{len(changed)} lines differ, the first: {'; '.join(changed[:4])}. "
@@ -65,4 +69,6 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             atomic_write_text(self.path / CONFIG_FILE, config_text)
         except OSError as error:
-            raise UserError(f"cannot write to {self.path}: {error.strerror}; choose another --checkpoint folder") from None
+            raise UserError(
+                f"cannot write to {self.path}: {error.strerror}; choose another --checkpoint folder"
+            ) from None

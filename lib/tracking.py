@@ -92,7 +92,12 @@ def draw_curves(folder: Path) -> Path | None:
             points = [(row["step"], row[key]) for row in rows if (key := f"{prefix}/{measure}") in row]
             points = [(step, value) for step, value in points if value is not None]
             if points:
-                axis.plot(*zip(*points, strict=True), color=colour, label=prefix, marker="." if len(points) < 30 else "")
+                axis.plot(
+                    *zip(*points, strict=True),
+                    color=colour,
+                    label=prefix,
+                    marker="." if len(points) < 30 else "",
+                )
         axis.set_title(measure, fontsize=10)
         axis.set_xlabel("step", fontsize=8)
         axis.grid(alpha=0.3)
@@ -111,6 +116,8 @@ def _start_wandb(options: Mapping[str, Any]) -> Any:
     try:
         import wandb
     except ImportError:
-        logger.warning("W&B was asked for, but the package is not installed (pip install wandb): going on without it")
+        logger.warning(
+            "W&B was asked for, but the package is not installed (pip install wandb): going on without it"
+        )
         return None
     return wandb.init(**options)

@@ -97,6 +97,8 @@ def continue_from(
         average.updates = checkpoint.get("average_updates", 0)
     progress = checkpoint.get("progress")
     if progress is None:
-        return TrainingState(epoch=int(checkpoint.get("epoch", 0)), best_mm=float(checkpoint.get("min_loss", "inf")))
+        return TrainingState(
+            epoch=int(checkpoint.get("epoch", 0)), best_mm=float(checkpoint.get("min_loss", "inf"))
+        )
     known = {entry.name for entry in fields(TrainingState)}
     return TrainingState(**{name: value for name, value in progress.items() if name in known})

@@ -1,4 +1,4 @@
-"""BVH files into joint positions and into the pickle layout: a file made here, and real ones where they are given.
+"""BVH files into joint positions and into the pickle layout: a file made here, and real ones if given.
 
 Set CMU_BVH to a folder with the CMU sequences (BVH) to run the tests on real motion capture as well.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import re
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,11 @@ import pytest
 import yaml
 
 from lib.data.bvh import load_bvh_mapping, read_bvh
+from lib.data.readers.pickles import read_pickle
+from lib.data.subject_splits import find_clips
 from lib.errors import UserError
+from lib.files import load_pickle
+from lib.skeleton import load_skeleton
 from tools import bvh_to_pickle
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -177,7 +182,7 @@ def test_known_positions(tiny_file: Path, tiny_mapping: Path) -> None:
         "right_knee": (-90, 480, 0),
         "spine": (0, 1100, 0),
         "thorax": (0, 1300, 0),
-        "nose": (2.4 * 0, 1550, 100),
+        "nose": (0, 1550, 100),
         "left_wrist": (700, 1400, 0),
         "right_wrist": (-700, 1400, 0),
     }
@@ -205,7 +210,7 @@ def test_library_agrees_with_plain_matrices(real: bool, tiny_file: Path) -> None
 
 @pytest.mark.parametrize("fps", [30, 50, 29.97, 120, 250])
 def test_resampling_is_by_time(tmp_path: Path, fps: float) -> None:
-    """A steady walk with a steady turn of the arm stays steady at any rate, and the bones keep their length."""
+    """A steady walk with a steady turn of the arm stays steady at any rate, and bones keep their length."""
     frames = [((0.0, 90.0, 2.0 * i), {"lShldr": (-1.5 * i, 0, 0)}) for i in range(61)]
     path = tmp_path / "steady.bvh"
     path.write_text(bvh_text(frames, 120))
@@ -267,7 +272,7 @@ def test_drawn_bodies_stay_in_their_range() -> None:
         (lambda raw: raw["body"]["parts"].update(more=["lShin"]), "more than one part.*lShin"),
     ],
 )
-def test_faulty_mappings_are_refused(tmp_path: Path, change: object, message: str) -> None:
+def test_faulty_mappings_are_refused(tmp_path: Path, change: Callable[[dict], object], message: str) -> None:
     raw = yaml.safe_load(MAPPING.read_text())
     change(raw)
     path = tmp_path / "mapping.yaml"
@@ -293,3 +298,235 @@ def test_faulty_files_are_refused(tiny_file: Path, tmp_path: Path) -> None:
             read_bvh(path)
     with pytest.raises(UserError, match=r"none.bvh"):
         read_bvh(tmp_path / "none.bvh")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two subjects, one of them in the test split; the second walks and waves."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "INDEX.tsv").write_text("id\tdescription\n13_01\twalk, wave\n")
+    for name, frames in (("05_01", 70), ("05_02", 30), ("13_01", 61)):
+        motion = [
+            ((0.0, 90.0, 2.0 * i), {"lForeArm": (0, 0, -90 - i / 2), "rThigh": (0, -i / 3, 0)})
+            for i in range(frames)
+        ]
+        (folder / f"{name}.bvh").write_text(bvh_text(motion, 120))
+    return folder
+
+
+def convert(folder: Path, mapping: Path, *options: str) -> dict[str, dict]:
+    out = folder.parent / "out.pkl"
+    arguments = [
+        "--bvh",
+        folder,
+        "--out",
+        out,
+        "--split",
+        SPLIT,
+        "--mapping",
+        mapping,
+        "--joint_format",
+        "H36M-17",
+    ]
+    small = ["--bodies", "2", "--cameras", "2", "--test_bodies", "1", "--test_cameras", "1"]
+    assert bvh_to_pickle.main([*map(str, arguments), *small, *options]) == 0
+    return load_pickle(out)
+
+
+def test_pickle_layout(folder: Path, tiny_mapping: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    splits = convert(folder, tiny_mapping, "--fps", "60")
+    assert set(splits) == {"train", "test"}
+    assert "train: 2 clips of 1 subjects (05), 8 videos" in capsys.readouterr().out
+    train, test = splits["train"], splits["test"]
+    frames = 2 * 2 * (35 + 15)  # 69 and 29 frames at 120 fps are 35 and 15 at 60
+    for key, shape in {
+        "joint_2d": (frames, 17, 2),
+        "confidence": (frames, 17),
+        "joint3d_image": (frames, 17, 3),
+        "2.5d_factor": (frames,),
+        "joints_2.5d_image": (frames, 17, 3),
+        "size_px": (frames, 2),
+    }.items():
+        assert train[key].shape == shape and train[key].dtype == np.float32, key
+    assert len(train["source"]) == len(train["camera_name"]) == len(train["action"]) == frames
+    assert {source[:2] for source in train["source"]} == {"05"} and {
+        source[:2] for source in test["source"]
+    } == {"13"}
+    assert set(test["action"]) == {"walk, wave"} and set(train["action"]) == {"05_01", "05_02"}
+    assert train["fps"] == 60 and train["derived_joints"] == ["nose", "head"]
+    np.testing.assert_array_equal(train["joint_2d"], train["joint3d_image"][..., :2])
+    # an exact prediction has no error: px times the factor are the labels in mm, and the root's depth is 0
+    image, factor = train["joint3d_image"], train["2.5d_factor"][:, None, None]
+    np.testing.assert_allclose(image * factor, train["joints_2.5d_image"], rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(image[:, 0, 2], 0, atol=1e-4)
+    inside = (train["joint_2d"] >= 0) & (train["joint_2d"] <= train["size_px"][:, None])
+    assert inside.all()
+
+
+def test_projection_is_a_pinhole(folder: Path, tiny_mapping: Path) -> None:
+    """Undone with the depth that the 2.5D labels tell, the image gives back the lengths of the bones."""
+    data = convert(folder, tiny_mapping, "--bodies", "0", "--test_bodies", "0")["train"]
+    image, factor, size = data["joint3d_image"].astype(float), data["2.5d_factor"], data["size_px"]
+    off = image[..., :2] - size[:, None] / 2
+    lengths = {(0, 1): 90, (1, 2): 420, (2, 3): 420, (11, 12): 280, (15, 16): 240, (8, 9): np.hypot(250, 100)}
+    # with the focal length f the root lies at depth f * factor; f is the one number that is not in the file
+    video = np.array(
+        [source + camera for source, camera in zip(data["source"], data["camera_name"], strict=True)]
+    )
+    for name in np.unique(video):
+        rows = np.flatnonzero(video == name)
+        errors = []
+        for focal in np.geomspace(500, 6000, 400):
+            depth = (focal + image[rows, :, 2]) * factor[rows, None]
+            points = np.concatenate([off[rows] * depth[..., None] / focal, depth[..., None]], axis=-1)
+            found = [np.linalg.norm(points[:, a] - points[:, b], axis=-1) for a, b in lengths]
+            errors.append(np.abs(np.array(found) - np.array(list(lengths.values()))[:, None]).max())
+        assert min(errors) < 3, name
+
+
+def test_same_seed_same_bytes_and_noise_keeps_the_views(folder: Path, tiny_mapping: Path) -> None:
+    first, again, other = (convert(folder, tiny_mapping, "--seed", seed)["train"] for seed in ("0", "0", "1"))
+    noisy = convert(folder, tiny_mapping, "--noise", "detector")["train"]
+    np.testing.assert_array_equal(first["joint_2d"], again["joint_2d"])
+    assert not np.array_equal(first["joint_2d"], other["joint_2d"])
+    np.testing.assert_array_equal(first["joint3d_image"], noisy["joint3d_image"])
+    assert 0 < noisy["confidence"].min() < noisy["confidence"].max() <= 1
+    error_px = np.linalg.norm(noisy["joint_2d"] - noisy["joint3d_image"][..., :2], axis=-1)
+    assert 0 < np.median(error_px * noisy["2.5d_factor"][:, None]) < 50
+
+
+def test_drawn_rates_shots_and_mirror(folder: Path, tiny_mapping: Path) -> None:
+    data = convert(folder, tiny_mapping, "--fps", "24-60", "--shot_seconds", "0.2", "--mirror")["train"]
+    assert data["fps"].shape == data["2.5d_factor"].shape and len(np.unique(data["fps"])) == 4
+    assert 24 <= data["fps"].min() < data["fps"].max() <= 60
+    assert {source[:5] for source in data["source"] if source.endswith("_mirrored")} == {"05_01", "05_02"}
+    videos = list(zip(data["source"], data["camera_name"], strict=True))
+    longest = max(videos.count(video) / data["fps"][videos.index(video)] for video in set(videos))
+    assert longest < 0.2 + 2 / 24
+    # the left arm bends in the recording, so the right one does in the mirror
+    mm = data["joints_2.5d_image"]
+    bend = {
+        side: np.linalg.norm(mm[:, shoulder] - mm[:, wrist], axis=-1)
+        for side, shoulder, wrist in (("left", 11, 13), ("right", 14, 16))
+    }
+    mirrored = np.array([source.endswith("_mirrored") for source in data["source"]])
+    assert (bend["left"] < bend["right"])[~mirrored].mean() > 0.8
+    assert (bend["left"] > bend["right"])[mirrored].mean() > 0.8
+
+
+def test_other_joint_formats_by_conversion(folder: Path, tiny_mapping: Path) -> None:
+    path = folder.parent / "few.yaml"
+    path.write_text(
+        "name: Few\nroot: pelvis\njoints: [pelvis, left_knee, right_knee, nose]\n"
+        "canonical: {pelvis: hip_center, nose: face}\nflip: [[left_knee, right_knee]]\n"
+        "limbs: [[pelvis, left_knee], [pelvis, right_knee], [pelvis, nose]]\n"
+    )
+    few = convert(folder, tiny_mapping, "--joint_format", str(path))["test"]
+    assert few["joint_2d"].shape[1] == 4 and few["derived_joints"] == ["nose"]
+    knees = few["joints_2.5d_image"][:, [1, 2]] - few["joints_2.5d_image"][:, :1]
+    assert (np.abs(np.linalg.norm(knees, axis=-1) - 430) < 90).all()
+
+
+def test_the_reader_takes_the_pickle(folder: Path, tiny_mapping: Path) -> None:
+    convert(folder, tiny_mapping)
+    motion = read_pickle(load_skeleton("H36M-17"), "train", "out.pkl", dt_root=str(folder.parent))
+    assert motion.fps == 60 and motion.derived_joints == ("nose", "head")
+    assert len(motion.videos) == 2 * 2 * 2
+    assert np.ptp(motion.size_px, axis=0).max() > 0  # several image sizes
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("subject: '^([0-9]+)_'\nsplits: {train: [05], test: rest}", "must stand in quotes"),
+        ("subject: '^([0-9]+)_'\nsplits: {train: ['05'], test: ['05', '13']}", "is in train and in test"),
+        ("subject: '^([0-9]+)_'\nsplits: {train: ['05']}", "subject '13'.*in no split"),
+        ("subject: '^[0-9]+_'\nsplits: {train: rest}", "one group"),
+        ("subject: '^(x)'\nsplits: {train: rest}", "finds no subject in 05_01.bvh"),
+        ("subject: '^([0-9]+)_'\nsplits: {trian: rest}", "did you mean 'train'"),
+        ("splits: {train: rest}", "a split file has 'subject'"),
+    ],
+)
+def test_faulty_split_files_are_refused(folder: Path, text: str, message: str) -> None:
+    split = folder.parent / "split.yaml"
+    split.write_text(text)
+    with pytest.raises(UserError, match=message):
+        find_clips(folder, split, ".bvh")
+
+
+def test_a_named_subject_without_file_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert {clip.split for clip in find_clips(folder, SPLIT, ".bvh")} == {"train", "test"}
+    assert "no file" in caplog.text and "14" in caplog.text
+
+
+def test_users_mistakes_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = folder.parent / "out.pkl"
+    arguments = [
+        "--bvh",
+        folder,
+        "--out",
+        out,
+        "--split",
+        SPLIT,
+        "--mapping",
+        MAPPING,
+        "--joint_format",
+        "H36M-17",
+    ]
+    assert bvh_to_pickle.main([*map(str, arguments)]) == 2  # the tiny files lack nodes of the CMU mapping
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and "abdomen" in lines[0]
+    assert not out.exists()
+
+
+def test_documentation_names_what_exists() -> None:
+    text = (ROOT / "docs/real_motion.md").read_text()
+    for path in re.findall(r"`((?:configs|tools|lib|docs)/[\w./]+\w)`", text):
+        assert (ROOT / path).exists(), path
+    commands = re.findall(r"python tools/bvh_to_pickle.py ((?:[^\n]*\\\n)*[^\n]*)", text)
+    assert commands
+    for command in commands:
+        options = bvh_to_pickle.parse(shlex.split(command.replace("\\\n", " ")))
+        assert options.split.exists() or (ROOT / options.split).exists()
+        load_bvh_mapping(ROOT / options.mapping)
+
+
+def test_cmu_people_face_their_way_and_bend_their_knees_forward() -> None:
+    mapping = load_bvh_mapping(MAPPING)
+    at = {joint: number for number, joint in enumerate(mapping.skeleton.joints)}
+    files = {path.stem: path for path in real_files()}
+    for name in ("02_01", "07_01", "12_02", "09_01"):  # walks and a run
+        motion = read_bvh(files[name], mapping.skip_frames, fps=60)
+        mapping.check(motion, name)
+        joints = mapping.joints_mm(motion)
+        to_left = joints[:, at["left_hip"]] - joints[:, at["right_hip"]]
+        front = np.cross(to_left, [0, 1, 0])
+        front /= np.linalg.norm(front, axis=-1, keepdims=True)
+        velocity = np.gradient(joints[:, at["root"]], axis=0) * 60
+        assert np.median((velocity * front).sum(-1)) > 500, name  # mm/s: forward, so left is left
+        face = joints[:, at["nose"]] - joints[:, at["head"]]
+        assert ((face * front).sum(-1) > 0).mean() > 0.95
+        assert (joints[:, at["head"], 1] > joints[:, at["root"], 1] + 500).all()
+        for side in ("left", "right"):
+            hip, knee, ankle = (joints[:, at[f"{side}_{joint}"]] for joint in ("hip", "knee", "ankle"))
+            share = np.linalg.norm(knee - hip, axis=-1, keepdims=True)
+            share = share / (share + np.linalg.norm(ankle - knee, axis=-1, keepdims=True))
+            forward = ((knee - hip - share * (ankle - hip)) * front).sum(-1)
+            assert (forward > -15).mean() > 0.95 and forward.max() > 100, (name, side)
+        lowest = joints[:, [at["left_ankle"], at["right_ankle"]], 1].min(axis=1)
+        assert 20 < np.percentile(lowest, 5) < 120
+
+
+def test_cmu_bodies_do_not_slide() -> None:
+    """The foot that stands slips on a drawn body no faster than on the recorded one."""
+    mapping = load_bvh_mapping(MAPPING)
+    at = {joint: number for number, joint in enumerate(mapping.skeleton.joints)}
+    motion = read_bvh(
+        next(path for path in real_files() if path.stem == "07_01"), mapping.skip_frames, fps=60
+    )
+    speeds = []
+    for body in (None, *(mapping.draw_body(np.random.default_rng(seed)) for seed in range(4))):
+        ankles = mapping.joints_mm(motion, body)[:, [at["left_ankle"], at["right_ankle"]]]
+        speeds.append(np.median(np.linalg.norm(np.diff(ankles, axis=0), axis=-1).min(axis=1)) * 60)
+    assert max(speeds[1:]) < 1.25 * speeds[0] + 20

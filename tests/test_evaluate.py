@@ -86,7 +86,11 @@ def test_the_protocol_of_motionbert_is_reproduced(rootrel):
     scored = motion.select(frames)
     kept = evaluate.kept_frames(scored, ["s_09_act_05_subact_02"])
     summary = evaluate.evaluate(
-        evaluate.root_relative_mm(prediction, scored, SKELETON), scored, SKELETON, kept=kept, pck_threshold_mm=150
+        evaluate.root_relative_mm(prediction, scored, SKELETON),
+        scored,
+        SKELETON,
+        kept=kept,
+        pck_threshold_mm=150,
     ).summary
     case = 0 if rootrel else 1
     assert summary["action_mean"]["mpjpe_mm"] == pytest.approx(float(golden[f"cases/{case}/e1"]), rel=1e-6)
@@ -100,9 +104,7 @@ def test_an_oracle_scores_zero_on_every_frame(clip_len, flip):
     motion = random_motion()
     clips = ClipSet(motion, clip_len, clip_len)
     model = Oracle(Motion.concat([motion, mirrored(motion)]) if flip else motion)
-    prediction, _ = evaluate.predict(
-        model, clips, SKELETON, RUNTIME, batch_size=4, rootrel=True, flip=flip
-    )
+    prediction, _ = evaluate.predict(model, clips, SKELETON, RUNTIME, batch_size=4, rootrel=True, flip=flip)
     error = evaluate.evaluate(
         evaluate.root_relative_mm(prediction, motion, SKELETON),
         motion,
@@ -153,7 +155,9 @@ def test_frames_without_error_count_and_frame_mean_is_not_action_mean():
     motion = random_motion()
     prediction = evaluate.truth_mm(motion, SKELETON).copy()
     prediction[motion.action == "action1"] += np.array([10.0, 0, 0])
-    summary = evaluate.evaluate(prediction, motion, SKELETON, kept=all_kept(motion), pck_threshold_mm=150).summary
+    summary = evaluate.evaluate(
+        prediction, motion, SKELETON, kept=all_kept(motion), pck_threshold_mm=150
+    ).summary
     share = (motion.action == "action1").mean()
     assert summary["mpjpe_mm"] == pytest.approx(10 * share, rel=1e-5)
     assert summary["action_mean"]["mpjpe_mm"] == pytest.approx(5, rel=1e-5)

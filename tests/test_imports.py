@@ -15,8 +15,10 @@ LAYERS = [
     ["errors", "registry", "files"],
     ["anatomy", "joint_format", "conversion", "skeleton", "geometry"],
     ["angles", "body"],
-    ["config", "config_*", "legacy", "engine", "checkpoint", "training_state", "run_folder", "tracking"]
-    + ["metrics", "draw"],
+    [
+        *["config", "config_*", "legacy"],
+        *["engine", "checkpoint", "training_state", "run_folder", "tracking", "metrics", "draw"],
+    ],
     ["data", "model"],
     ["evaluate", "report", "ergo"],
     ["wild"],
@@ -69,7 +71,11 @@ def test_imports_point_downwards(path: Path):
     for module in imports(ast.parse(path.read_text())):
         other = part(module)
         if other is None:
-            assert module.split(".")[0] not in {"tools", "tests", *(script.stem for script in ROOT.glob("*.py"))}
+            assert module.split(".")[0] not in {
+                "tools",
+                "tests",
+                *(script.stem for script in ROOT.glob("*.py")),
+            }
             continue
         assert layer(other) <= layer(own), f"{own} must not import lib.{other}"
         for pair in STRANGERS:

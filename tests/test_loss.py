@@ -32,8 +32,8 @@ SAME = {
 }
 SAME_PARTS = {"get_limb_lens": limb_lengths, "get_angles": limb_angles}
 NOT_CARRIED_OVER = {
-    "loss_joint": "mean of |x|, |y|, |z| errors: depends on how the camera is turned; mpjpe is its sound form",
-    "weighted_bonelen_loss": "takes lengths, not poses, and no MotionBERT script calls it; limb_gt is the used one",
+    "loss_joint": "mean of |x|, |y|, |z| errors: changes as the camera is turned; mpjpe does not",
+    "weighted_bonelen_loss": "takes lengths, not poses; no MotionBERT script calls it; they use limb_gt",
     "weighted_boneratio_loss": "as weighted_bonelen_loss, and infinite for a limb of no length",
     "loss_velocity_T1": "velocity of one frame: see test_one_frame_has_no_velocity",
 }
@@ -68,7 +68,9 @@ def centred(pose: Tensor, skeleton: Skeleton) -> Tensor:
     return torch.from_numpy(keep).float() @ pose
 
 
-def evaluate(name: str, prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Tensor | None = None):
+def evaluate(
+    name: str, prediction: Tensor, target: Tensor, skeleton: Skeleton, weights: Tensor | None = None
+):
     """Value and gradient of the loss."""
     prediction = prediction.clone().requires_grad_()
     value = LOSSES.get(name)(prediction, target, skeleton, weights)
@@ -164,7 +166,9 @@ def test_gradient_is_the_slope(name: str):
     prediction, target = (poses(skeleton, seed, 1, 3).double() for seed in (0, 1))
     function = LOSSES.get(name)
     prediction.requires_grad_()
-    assert torch.autograd.gradcheck(lambda pose: function(pose, target, skeleton, None), prediction, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda pose: function(pose, target, skeleton, None), prediction, fast_mode=True
+    )
 
 
 @EVERY_LOSS
@@ -234,7 +238,9 @@ def test_weighted_sum():
     total, terms = WeightedLosses(H36M, weights)(prediction, target)
     assert list(terms) == list(weights)
     assert not any(term.requires_grad for term in terms.values())
-    assert total.item() == pytest.approx(sum(weights[name] * terms[name].item() for name in weights), rel=1e-6)
+    assert total.item() == pytest.approx(
+        sum(weights[name] * terms[name].item() for name in weights), rel=1e-6
+    )
     total.backward()
     assert prediction.grad.abs().max() > 0
 

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lib.errors import UserError
+from lib.model import DSTformer as module
 from lib.model.DSTformer import Attention, DSTformer, StochasticDepth
 from lib.skeleton import load_skeleton
+from tools.benchmark_model import make_plain
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 NAMES = ["nofuse", "noconf_dimin2", "head0", "j21"]
@@ -18,13 +23,15 @@ SMALL = dict(dim_feat=32, dim_rep=48, depth=2, num_heads=4, mlp_ratio=2, num_joi
 LARGEST_DIFFERENCE = 1e-5
 
 
-def golden(name: str) -> tuple[DSTformer, dict[str, np.ndarray]]:
+def golden(name: str, **changes: bool) -> tuple[DSTformer, dict[str, np.ndarray]]:
     """The model of the file with its weights, and the file."""
     values = dict(np.load(GOLDEN / f"dstformer_{name}.npz", allow_pickle=False))
     config = {key[7:]: value.item() for key, value in values.items() if key.startswith("config/")}
     assert config.pop("norm_eps", 1e-6) == 1e-6
-    model = DSTformer(**config)
-    state = {key[11:]: torch.from_numpy(value) for key, value in values.items() if key.startswith("state_dict/")}
+    model = DSTformer(**config, **changes)
+    state = {
+        key[11:]: torch.from_numpy(value) for key, value in values.items() if key.startswith("state_dict/")
+    }
     if state:
         model.load_state_dict(state)
     return model, values
@@ -67,9 +74,7 @@ def test_output_and_representation_as_motionbert(name: str):
 
 @pytest.mark.parametrize("activation_checkpointing", [False, True])
 def test_gradients_as_motionbert(activation_checkpointing: bool):
-    model, values = golden("nofuse")
-    for block in (*model.blocks_st, *model.blocks_ts):
-        block.activation_checkpointing = activation_checkpointing
+    model, values = golden("nofuse", activation_checkpointing=activation_checkpointing)
     x = torch.from_numpy(values["grad/input"]).requires_grad_()
     loss = (model(x) * torch.from_numpy(values["grad/weight"])).sum()
     loss.backward()
@@ -78,7 +83,9 @@ def test_gradients_as_motionbert(activation_checkpointing: bool):
     for name, parameter in model.named_parameters():
         expected = values[f"grad/grads/{name}"]
         scale = max(1.0, float(np.abs(expected).max()))
-        np.testing.assert_allclose(parameter.grad, expected, rtol=0, atol=LARGEST_DIFFERENCE * scale, err_msg=name)
+        np.testing.assert_allclose(
+            parameter.grad, expected, rtol=0, atol=LARGEST_DIFFERENCE * scale, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -117,6 +124,15 @@ def test_attention_is_softmax_attention(over: str, qkv_bias: bool, qk_scale: flo
     torch.testing.assert_close(attention(x, nn.Identity()), expected)
 
 
+def test_the_benchmark_compares_with_the_same_model():
+    model = rough(DSTformer(**SMALL))
+    expected, output = gradients(model, clip()), model(clip())
+    make_plain(model)
+    torch.testing.assert_close(model(clip()), output, rtol=1e-4, atol=1e-5)
+    for one, other in zip(gradients(model, clip()), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.parametrize("key", ["drop_rate", "attn_drop_rate", "drop_path_rate"])
 def test_dropout_draws_in_training_only(key: str):
     model = rough(DSTformer(**SMALL, **{key: 0.4}))
@@ -138,21 +154,40 @@ def test_recomputation_changes_no_gradient(rates: dict[str, float]):
         torch.testing.assert_close(one, other)
 
 
-def kept_bytes(model: nn.Module, x: Tensor) -> int:
-    """Bytes of everything that the graph of one forward pass holds besides the parameters."""
-    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept: dict[int, int] = {}
+class Watch(TorchDispatchMode):
+    """Notes every tensor that is made, and tells how many bytes of them are still held."""
 
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[int, tuple[StorageWeakRef, int]] = {}
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        output = model(x)
-    assert output.requires_grad
-    return sum(kept.values())
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                self.made[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        return result
+
+    def held_bytes(self) -> int:
+        return sum(num_bytes for reference, num_bytes in self.made.values() if not reference.expired())
+
+
+def bytes_for_backward(model: nn.Module) -> int:
+    with Watch() as watch:
+        output = model(clip(4, 27))
+        assert output.requires_grad
+        return watch.held_bytes()
+
+
+def test_memory_kept_for_the_backward_pass(monkeypatch):
+    sizes = SMALL | {"mlp_ratio": 4}
+    lean = bytes_for_backward(DSTformer(**sizes))
+    recomputing = bytes_for_backward(DSTformer(**sizes, activation_checkpointing=True))
+    monkeypatch.setattr(module, "recomputed", lambda function, x, draws=False: function(x))
+    everything = bytes_for_backward(DSTformer(**sizes))
+    assert lean < 0.75 * everything
+    assert recomputing < 0.35 * lean
 
 
 def test_stochastic_depth_is_drawn_per_clip():
@@ -172,7 +207,9 @@ def test_deeper_blocks_are_left_out_more_often():
         assert [block.drop_path.rate for block in blocks] == pytest.approx([0, 0.1, 0.2])
 
 
-@pytest.mark.parametrize("name", ["H36M-17", "COCO-17", "RTM-66"])  # root: a joint, a mean of joints, another joint
+@pytest.mark.parametrize(
+    "name", ["H36M-17", "COCO-17", "RTM-66"]
+)  # root: a joint, a mean of joints, another joint
 def test_input_residual_adds_the_root_relative_input(name: str):
     skeleton = load_skeleton(name)
     config = SMALL | {"num_joints": skeleton.num_joints}
@@ -184,6 +221,16 @@ def test_input_residual_adds_the_root_relative_input(name: str):
     assert (added[..., 2] == 0).all()
     torch.testing.assert_close(model.get_representation(x), plain.get_representation(x))
     assert model.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_input_residual_keeps_its_precision_under_autocast():
+    skeleton = load_skeleton("COCO-17")
+    model = DSTformer(**SMALL, input_residual=True, root_weights=skeleton.root_weights)
+    nn.init.zeros_(model.head.weight)
+    x = clip()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = model(x)
+    torch.testing.assert_close(output[..., :2], (x - skeleton.root_of(x))[..., :2])
 
 
 def test_without_representation_layer():

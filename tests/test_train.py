@@ -69,7 +69,9 @@ def weights_of(folder: Path) -> dict[str, torch.Tensor]:
 def assert_equal_runs(one: Path, other: Path) -> None:
     first, second = weights_of(one), weights_of(other)
     assert all(torch.equal(first[name], second[name]) for name in first)
-    optimizers = [load_checkpoint(folder / "latest_epoch.bin")["optimizer"]["state"] for folder in (one, other)]
+    optimizers = [
+        load_checkpoint(folder / "latest_epoch.bin")["optimizer"]["state"] for folder in (one, other)
+    ]
     for key, state in optimizers[0].items():
         assert all(torch.equal(value, optimizers[1][key][name]) for name, value in state.items())
 
@@ -170,11 +172,23 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path):
     config = write_config(tmp_path, extra="grad_clip: 1.0\n")
-    text = config.read_text().replace("dropout: 0.1", "dropout: 0.0").replace("batch_size: 16", "batch_size: 15")
+    text = (
+        config.read_text().replace("dropout: 0.1", "dropout: 0.0").replace("batch_size: 16", "batch_size: 15")
+    )
     config.write_text(text)
     assert run(config, tmp_path / "one") == 0
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29511"]
-    subprocess.run([*launch, *command(config, tmp_path / "two")[1:]], check=True, cwd=ROOT, capture_output=True)
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        "29511",
+    ]
+    subprocess.run(
+        [*launch, *command(config, tmp_path / "two")[1:]], check=True, cwd=ROOT, capture_output=True
+    )
     one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-3, atol=2e-5, msg=name)
@@ -201,7 +215,9 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
     moments = random.Random(0)
     for _ in range(3):
         process = subprocess.Popen(
-            command(config, tmp_path / "killed", *flags, "--resume", "auto"), cwd=ROOT, stderr=subprocess.DEVNULL
+            command(config, tmp_path / "killed", *flags, "--resume", "auto"),
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
         )
         wait_for(tmp_path / "killed" / "latest_epoch.bin", process)
         time.sleep(moments.uniform(0, 1.0))

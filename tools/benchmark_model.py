@@ -1,9 +1,11 @@
-"""Time and peak memory of the backbone beside a plain explicit-softmax attention path, in one run.
+#!/usr/bin/env python
+"""Measure time and peak memory of the backbone beside plain explicit-softmax attention; table and JSON.
 
-    python tools/benchmark_model.py --out benchmark.json
+    python tools/benchmark_model.py --out runs/benchmark_model.json
 
 Each measurement is a process of its own (peak memory of a process never falls), the variants take turns so
-that a slow spell of the machine hits all of them, and medians are compared. Run nothing else meanwhile.
+that a slow spell of the machine hits all of them, and medians are compared. About eight minutes on two
+cores; let nothing else run beside it.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.model.DSTformer import MLP, Attention, DSTformer  # noqa: E402
-from lib.model.loss import WeightedLosses  # noqa: E402
-from lib.skeleton import load_skeleton  # noqa: E402
+from lib.files import atomic_write_text
+from lib.model.DSTformer import MLP, Attention, DSTformer
+from lib.model.loss import WeightedLosses
+from lib.skeleton import load_skeleton
 
 SIZES = {
     "lite": dict(dim_feat=256, depth=5, mlp_ratio=4, num_heads=8, dim_rep=512),
@@ -53,7 +55,7 @@ AIMS = {  # measure -> most that the variant may take, as a share of the explici
 class PlainAttention(Attention):
     """Attention written out: one matrix product, softmax, another product, heads moved by copies."""
 
-    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool = True) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
         N, T, J, C = x.shape
         D = C // self.num_heads
         qkv = self.qkv(norm(x)).reshape(N, T, J, 3, self.num_heads, D)
@@ -71,7 +73,7 @@ class PlainAttention(Attention):
 class PlainMLP(MLP):
     """The MLP with everything kept for the backward pass."""
 
-    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool = True) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
         return self.fc2(torch.nn.functional.gelu(self.fc1(norm(x))))
 
 
@@ -163,7 +165,7 @@ def run_variant(name: str, options: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, __file__, "--variant", name]
     for key in ("size", "joint_format", "frames", "batch", "steps", "device"):
         command += [f"--{key}", str(getattr(options, key))]
-    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 
@@ -220,12 +222,12 @@ def main() -> None:
     summary = summarise(rounds)
     print(table(summary))
     if options.out:
-        machine = {"processor": platform.processor(), "cores": os.cpu_count(), "torch": torch.__version__}
+        machine = {"processor": platform.machine(), "cores": os.cpu_count(), "torch": torch.__version__}
         setting = {
             key: getattr(options, key) for key in ("size", "joint_format", "frames", "batch", "device")
         }
         report = {"machine": machine, "setting": setting, "summary": summary, "rounds": rounds}
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        atomic_write_text(options.out, json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from lib.data.film import Film, film
 from lib.data.subject_splits import SPLITS, Clip, find_clips
 from lib.errors import UserError
 from lib.files import atomic_path
-from lib.geometry import flip_pose
 from lib.skeleton import Skeleton, conversion, load_skeleton
 
 
@@ -47,7 +46,7 @@ def views(clip: Clip, mapping: BvhMapping, skeleton: Skeleton, options: argparse
         if skeleton is not mapping.skeleton:
             joints_mm, _ = conversion(mapping.skeleton, skeleton, log=False).apply(joints_mm)
         if mirrored := options.mirror and body % 2 == 1:
-            joints_mm = flip_pose(joints_mm, skeleton.flip_idx)
+            joints_mm = joints_mm[:, skeleton.flip_idx] * [-1, 1, 1]
         for number, shot in enumerate(_shots(joints_mm, fps, options.shot_seconds[clip.split]) * cameras):
             seen = film(
                 skeleton,

@@ -25,8 +25,9 @@ class Augment:
     noise_std the jitter of each frame in normalized units). mask_ratio, mask_T_ratio: share of joints and
     of whole frames whose input becomes 0 in all channels; each works alone.
 
-    Input and target (if there is one, relative to the root or not) are mirrored and scaled alike; noise and
-    masks touch the input only. A batch's other entries are passed on.
+    Input and target (if there is one, relative to the root or not) are mirrored and scaled alike, and so is
+    a weight (N,T,J) of the joints mirrored; noise and masks touch the input only. A batch's other entries
+    are passed on.
     """
 
     def __init__(
@@ -61,6 +62,11 @@ class Augment:
         if self.flip:
             chosen = (draw.uniform(draw.num_clips) < 0.5).nonzero().squeeze(1)
             coordinates = {key: self._mirrored(x, chosen) for key, x in coordinates.items()}
+            if "weight" in batch:
+                weight = batch["weight"]
+                coordinates["weight"] = weight.index_copy(
+                    0, chosen, weight[chosen][..., self.flip_idx.to(weight.device)]
+                )
         if self.scale_range is not None:
             low, high = self.scale_range
             scale = low + (high - low) * draw.uniform(draw.num_clips, 1, 1, 1)

@@ -184,8 +184,8 @@ def two_d_against_labels(sample: Sample) -> Iterator[Finding]:
             "error" if middle > MAX_DISTANCE_2D_3D else "warning",
             "2d_against_3d",
             f"2D points lie {max(far.values()):.0%} of the person's size from x, y of the labels (median; "
-            f"{MAX_DISTANCE_2D_3D:.0%} is allowed) in {named(far)}: are the joints in another order, or 2D and 3D "
-            "of another resolution?",
+            f"{MAX_DISTANCE_2D_3D:.0%} is allowed) in {named(far)}: are the joints in another order, or is "
+            "the resolution another one?",
         )
 
 
@@ -229,7 +229,7 @@ def millimetres(sample: Sample) -> Iterator[Finding]:
         yield Finding(
             "error",
             "factor",
-            f"labels in px times their factor are {max(wrong.values()):.0%} of the person's size off the labels "
+            f"labels in px times their factor are {max(wrong.values()):.0%} of the person's size off those "
             f"in mm in {named(wrong)}: check 2.5d_factor, joint3d_image and joints_2.5d_image",
         )
 

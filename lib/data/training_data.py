@@ -64,7 +64,7 @@ def build_training_data(config: Any, skeleton: Skeleton) -> TrainingData:
 
     Raises ``UserError`` for a set that would train silently on something wrong (see ``lib/data/checks.py``).
     """
-    motion = build_motion(config, skeleton, config.train_split)
+    motion = build_motion(config, skeleton, config.train_split, config.train_reader)
     raise_or_log(check_motion(motion, rootrel=config.rootrel, clip_len=config.clip_len))
     readers_2d = config.readers_2d if config.train_2d else ()
     motions_2d = [

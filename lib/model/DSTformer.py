@@ -39,12 +39,13 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, draws: bool = Fa
 class MLP(nn.Module):
     """Two linear layers with a GELU between them.
 
-    Of the inside only the first layer's output is kept: to normalise and to activate again is cheap beside
-    the matrix products, and would take more than half of the memory.
+    ``lean`` keeps only the first layer's output for the backward pass: to normalise and to activate again is
+    cheap beside the matrix products, and what they make would be more than half of everything kept.
     """
 
-    def __init__(self, dim: int, hidden_dim: int, drop_rate: float) -> None:
+    def __init__(self, dim: int, hidden_dim: int, drop_rate: float, lean: bool) -> None:
         super().__init__()
+        self.lean = lean
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.drop = nn.Dropout(drop_rate)
@@ -55,8 +56,8 @@ class MLP(nn.Module):
     def contract(self, hidden: Tensor) -> Tensor:
         return self.drop(self.fc2(self.drop(F.gelu(hidden))))
 
-    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool) -> Tensor:
-        if keep_all or torch.compiler.is_compiling():  # a compiler chooses for itself what to keep
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+        if not self.lean or torch.compiler.is_compiling():  # a compiler chooses for itself what to keep
             return self.contract(self.expand(x, norm))
         hidden = recomputed(partial(self.expand, norm=norm), x)
         return recomputed(self.contract, hidden, draws=self.drop.p > 0)
@@ -94,7 +95,7 @@ class Attention(nn.Module):
             return features.view(N * T, J, self.num_heads, D).transpose(1, 2)
         return features.view(N, T, J * self.num_heads, D).transpose(1, 2)
 
-    def forward(self, x: Tensor, norm: nn.Module, keep_all: bool = True) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
         normed = norm(x)
         # Three products instead of one: each result is contiguous, so that its heads are a view.
         weights = self.qkv.weight.chunk(3)
@@ -153,7 +154,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         attention = partial(Attention, dim, num_heads, qkv_bias, qk_scale, attn_drop_rate, drop_rate)
-        mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate)
+        mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate, lean=not activation_checkpointing)
         self.order = order
         self.draws = drop_rate > 0 or attn_drop_rate > 0
         self.activation_checkpointing = activation_checkpointing
@@ -167,15 +168,11 @@ class Block(nn.Module):
         self.mlp_s = mlp()
         self.mlp_t = mlp()
 
-    def branch(self, layer: str, stage: str, x: Tensor) -> Tensor:
-        norm = getattr(self, f"norm{1 if layer == 'attn' else 2}_{stage}")
-        return getattr(self, f"{layer}_{stage}")(x, norm, keep_all=self.activation_checkpointing)
-
     def forward(self, x: Tensor) -> Tensor:
         for stage in self.order:
-            for layer in ("attn", "mlp"):
-                branch = partial(self.branch, layer, stage)
-                # By branch and not by block: attention's and the MLP's last products are spared.
+            for layer, norm in (("attn", "norm1"), ("mlp", "norm2")):
+                branch = partial(getattr(self, f"{layer}_{stage}"), norm=getattr(self, f"{norm}_{stage}"))
+                # By branch and not by block: the last product of each branch need not run again.
                 change = recomputed(branch, x, self.draws) if self.activation_checkpointing else branch(x)
                 x = x + self.drop_path(change)
         return x
@@ -275,7 +272,8 @@ class DSTformer(nn.Module):
         output = self.head(rep)
         if self.input_residual:
             position = x[..., :2]
-            root = torch.einsum("ntjc,j->ntc", position, self.root_weights.to(x.dtype)).unsqueeze(2)
+            # A product and a sum, which autocast leaves in the input's precision.
+            root = (position * self.root_weights[:, None].to(x.dtype)).sum(2, keepdim=True)
             output = output + F.pad(position - root, (0, self.dim_out - 2))
         return output
 

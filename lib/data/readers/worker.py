@@ -27,7 +27,8 @@ def read_worker(
     """Worker motion of a split, in any joint format whose points the worker has.
 
     worker: ``subjects`` (a number, or one for each split), ``clips`` per subject, ``seconds``, ``fps``,
-    ``cameras_per_clip``, ``tasks``, ``detector``, ``seed`` (default: ``seed``); an unknown key raises ``UserError``.
+    ``cameras_per_clip``, ``tasks``, ``detector``, ``seed`` (default: ``seed``); an unknown key raises
+    ``UserError``.
     """
     given = dict(worker or {})
     if unknown := [key for key in given if key not in KEYS]:

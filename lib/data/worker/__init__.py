@@ -1,7 +1,7 @@
-"""Worker motion: the built-in data set of people at work, with exactly known pose (see docs/worker_motion.md)."""
+"""Worker motion: the built-in data set of people at work, pose exactly known (see docs/worker_motion.md)."""
 
-from lib.data.worker.generate import make_worker_motion, make_worker_truth
+from lib.data.worker.generate import make_worker_motion, make_worker_truth, worker_clips
 from lib.data.worker.tasks import TASKS, split_tasks
 from lib.data.worker.truth import WorkerTruth
 
-__all__ = ["TASKS", "WorkerTruth", "make_worker_motion", "make_worker_truth", "split_tasks"]
+__all__ = ["TASKS", "WorkerTruth", "make_worker_motion", "make_worker_truth", "split_tasks", "worker_clips"]

@@ -24,8 +24,8 @@ DRILLIS_CONTINI = {
     "hand": 0.108,
     "foot_length": 0.152,
 }
-# Mass of a segment as fraction of body mass, and place of its centre of mass from the proximal joint as fraction
-# of its length: Dempster (1955), table 4.1 in Winter.
+# Mass of a segment as fraction of body mass, and place of its centre of mass from the proximal joint as
+# fraction of its length: Dempster (1955), table 4.1 in Winter.
 SEGMENT_MASS = {
     "foot": (0.0145, 0.50),
     "shank": (0.0465, 0.433),
@@ -45,15 +45,17 @@ FINGER_FRACTIONS = {
     "ring": (0.421, 0.244, 0.165, 0.107),
     "pinky": (0.414, 0.204, 0.117, 0.093),
 }
-# direction of the metacarpals in the flat hand: degrees from straight down towards the thumb side (approximate)
+# direction of the metacarpals in the flat hand: degrees from straight down towards the thumb side
+# (approximate)
 KNUCKLE_SPREAD_DEG = {"index": 15.0, "middle": 3.0, "ring": -9.0, "pinky": -22.0}
 
 REFERENCE_STATURE_MM = 1750.0
 _H = REFERENCE_STATURE_MM
 
-# Joint centres of the reference person in the frame of the segment that carries them. Vertical distances follow
-# the table above; what the table does not hold (depths, spine, hip and shoulder spacing) is approximate: hip centre
-# from the ASIS by Bell et al. (1990), spine levels from the surface heights of C7, T12 and L5.
+# Joint centres of the reference person in the frame of the segment that carries them. Vertical distances
+# follow the table above; what the table does not hold (depths, spine, hip and shoulder spacing) is
+# approximate: hip centre from the ASIS by Bell et al. (1990), spine levels from the surface heights of C7,
+# T12 and L5.
 REFERENCE_JOINTS = {
     "hip": ("pelvis", (0.0, 0.0, 86.0)),
     "lumbar": ("pelvis", (-45.0, 95.0, 0.0)),  # L5/S1
@@ -88,8 +90,8 @@ _SEGMENT_SCALE = {
     "foot": ("foot", "ankle_height", "foot"),
     "toes": ("foot", "foot", "foot"),
 }
-# standard deviation of each proportion around the table, as a fraction (approximate: after stature is taken out,
-# segment lengths of adults vary by 2 to 4 %, breadths by 5 to 6 %)
+# standard deviation of each proportion around the table, as a fraction (approximate: after stature is taken
+# out, segment lengths of adults vary by 2 to 4 %, breadths by 5 to 6 %)
 _PROPORTION_SD = {
     "trunk": 0.022,
     "neck": 0.05,
@@ -115,8 +117,8 @@ _HEIGHT_SHARE = {
     "head": 1.0 - 0.908,
 }
 
-# Joint ranges in degrees: passive or weight-bearing ranges where work reaches them (Norkin & White, Measurement of
-# Joint Motion, 4th ed.; kneeling knee: Hefzy et al. 1998). Side joints serve both sides.
+# Joint ranges in degrees: passive or weight-bearing ranges where work reaches them (Norkin & White,
+# Measurement of Joint Motion, 4th ed.; kneeling knee: Hefzy et al. 1998). Side joints serve both sides.
 JOINT_LIMITS_DEG = {
     "pelvis_tilt": (-25, 75),
     "pelvis_list": (-15, 15),
@@ -150,9 +152,9 @@ JOINT_LIMITS_DEG = {
 class Subject:
     """One person: stature and mass, joint offsets and segment stretch, joint limits, habits of posture.
 
-    ``joints`` holds the offset of each joint (right side) in its parent segment; ``scale`` the stretch (3,) of each
-    segment against the reference person; ``limits`` the range of each degree of freedom without its side;
-    ``habit`` small personal offsets in degrees and factors that the tasks read.
+    ``joints`` holds the offset of each joint (right side) in its parent segment; ``scale`` the stretch (3,)
+    of each segment against the reference person; ``limits`` the range of each degree of freedom without its
+    side; ``habit`` small personal offsets in degrees and factors that the tasks read.
     """
 
     name: str
@@ -187,8 +189,8 @@ class Subject:
 def draw_subject(rng: np.random.Generator, name: str, spread: float = 1.0) -> Subject:
     """A subject of drawn sex, stature, build, proportions, joint limits and habits.
 
-    Stature is normal (women 1625 +- 65 mm, men 1755 +- 70 mm, within 2.3 deviations), body-mass index 18.5 to 36.
-    ``spread`` scales every deviation (0: the average person of that sex).
+    Stature is normal (women 1625 +- 65 mm, men 1755 +- 70 mm, within 2.3 deviations), body-mass index 18.5 to
+    36. ``spread`` scales every deviation (0: the average person of that sex).
     """
 
     def around(mean: float, deviation: float, limit: float = 2.3) -> float:
@@ -209,9 +211,12 @@ def draw_subject(rng: np.random.Generator, name: str, spread: float = 1.0) -> Su
         stature,
         body_mass_index * (stature / 1000.0) ** 2,
         proportion,
-        {key: (low * around(1.0, 0.03), high * around(1.0, 0.03)) for key, (low, high) in JOINT_LIMITS_DEG.items()},
         {
-            "trunk_flexion": around(2.0, 2.5),
+            key: (low * around(1.0, 0.03), high * around(1.0, 0.03))
+            for key, (low, high) in JOINT_LIMITS_DEG.items()
+        },
+        {
+            "trunk_flexion": around(3.0, 2.5),
             "pelvis_tilt": around(3.0, 2.5),
             "neck_flexion": around(5.0, 4.0),
             "arm_abduction": around(5.0, 2.0) + 5.0 * max(0.0, proportion["girth"] - 1.0) / 0.1,
@@ -222,6 +227,14 @@ def draw_subject(rng: np.random.Generator, name: str, spread: float = 1.0) -> Su
             "arm_swing": around(1.0, 0.2),
         },
     )
+
+
+def reference_subject() -> Subject:
+    """The person of the published proportions, 1750 mm tall, with unremarkable habits."""
+    habit = dict.fromkeys(("trunk_flexion", "pelvis_tilt", "neck_flexion", "toe_out", "elbow_out"), 0.0)
+    habit |= {"arm_abduction": 5.0} | dict.fromkeys(("stance_width", "tempo", "arm_swing"), 1.0)
+    proportion = dict.fromkeys(_PROPORTION_SD, 1.0)
+    return build_subject("reference", REFERENCE_STATURE_MM, 75.0, proportion, dict(JOINT_LIMITS_DEG), habit)
 
 
 def build_subject(
@@ -235,9 +248,12 @@ def build_subject(
     """Subject from a stature and the factor of each proportion against the published table."""
     size = stature_mm / REFERENCE_STATURE_MM
     scale = {
-        segment: size * np.array([proportion[key] for key in keys]) for segment, keys in _SEGMENT_SCALE.items()
+        segment: size * np.array([proportion[key] for key in keys])
+        for segment, keys in _SEGMENT_SCALE.items()
     }
-    joints = {joint: np.array(offset) * scale[segment] for joint, (segment, offset) in REFERENCE_JOINTS.items()}
+    joints = {
+        joint: np.array(offset) * scale[segment] for joint, (segment, offset) in REFERENCE_JOINTS.items()
+    }
     hand_length = DRILLIS_CONTINI["hand"] * stature_mm * proportion["hand"]
     for finger, spread_deg in KNUCKLE_SPREAD_DEG.items():
         spread = np.radians(spread_deg)

@@ -1,15 +1,20 @@
-"""Every named point of the body as a fixed offset in a segment frame; names as in configs/skeletons/_canonical.yaml.
+"""Every named point of the body as a fixed offset in a segment frame.
 
-Offsets are those of the reference person (1750 mm), right side, x forward, y up, z right, in mm. They stretch with
-the subject's segments. Joint centres lie exactly where the VEHS marker rules put them (elbow midway between the
-epicondyles, hip 50.8 mm inside the trochanter marker, and so on). Surface and face points are approximate.
+Names are those of configs/skeletons/_canonical.yaml.
+
+Offsets are those of the reference person (1750 mm), right side, x forward, y up, z right, in mm. They stretch
+with the subject's segments. Joint centres lie exactly where the VEHS marker rules put them (elbow midway
+between the epicondyles, hip 50.8 mm inside the trochanter marker, and so on). Surface and face points are
+approximate.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-from lib.data.worker.anthropometry import Subject
+from lib.data.worker.anthropometry import Subject, reference_subject
 from lib.data.worker.kinematics import PARENT, SEGMENTS, SIDE_SIGN, SIDES
 from lib.errors import UserError
 
@@ -173,23 +178,25 @@ def canonical_point(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=1)
+def _segment_of() -> dict[str, str]:
+    """Segment that carries each point."""
+    return {name: segment for name, (segment, _) in body_points(reference_subject()).items()}
+
+
 def point_names() -> tuple[str, ...]:
     """Names of all points that the worker has."""
-    fingers = [f"{finger}_{joint}" for finger, joints in _FINGER_JOINTS.items() for joint in joints]
-    sided = (*_SIDE, "greater_trochanter", *fingers)
-    both = [f"{side}_{name}" for side in SIDES for name in sided]
-    return tuple(dict.fromkeys((*_CENTRE, *both, *_SAME_SEGMENT_MEANS, *_MEANS, "thorax")))
+    return (*_segment_of(), *_MEANS)
 
 
 def needed_segments(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Segments, parents first, from which the named points can be placed; an unknown name raises ``UserError``."""
-    known = set(point_names())
-    if unknown := [name for name in names if name not in known]:
+    """Segments, parents first, that the named points hang on; an unknown name raises ``UserError``."""
+    if unknown := [name for name in names if name not in point_names()]:
         raise UserError(f"the built-in worker has no point for: {', '.join(unknown)}")
     needed = set()
     for name in names:
         for part in _MEANS.get(name, (name,)):
-            segment: str | None = _segment_of(part)
+            segment: str | None = _segment_of()[part]
             while segment is not None:
                 needed.add(segment)
                 segment = PARENT[segment]
@@ -214,25 +221,6 @@ def place_points(
         if name in _MEANS:
             out[:, column] = place_points(subject, rotation, origin, _MEANS[name]).mean(1)
     return out
-
-
-def _segment_of(name: str) -> str:
-    if name in _SAME_SEGMENT_MEANS:
-        return _segment_of(_SAME_SEGMENT_MEANS[name][0])
-    if name in _CENTRE:
-        return _CENTRE[name][0]
-    if name == "thorax":
-        return "thorax"
-    side, part = name.split("_", 1)
-    if part == "greater_trochanter":
-        return "pelvis"
-    if part in _SIDE:
-        segment = _SIDE[part][0]
-        return segment if segment in PARENT else f"{side}_{segment}"
-    finger, joint = part.split("_")
-    bones = [*_FINGER_JOINTS[finger].values()]
-    number = [*_FINGER_JOINTS[finger]].index(joint)
-    return f"{side}_hand" if number == 0 else f"{side}_{finger}_{bones[number - 1]}"
 
 
 def _offset(subject: Subject, place: Place) -> np.ndarray:

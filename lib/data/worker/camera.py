@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One fixed camera: image size (w, h) px, focal length px, world-to-camera rotation (3,3), position (3,) mm."""
+    """One fixed camera: image size (w, h), focal length px, world-to-camera rotation (3,3), position (3,)."""
 
     name: str
     size_px: tuple[int, int]
@@ -22,31 +22,38 @@ class Camera:
         return (points_mm - self.position_mm) @ self.rotation.T
 
     def project(self, camera_mm: np.ndarray) -> np.ndarray:
-        """Image points (...,2) px of points (...,3) mm in camera axes; the principal point is the image centre."""
+        """Image points (...,2) px of points (...,3) mm in camera axes; principal point in the centre."""
         centre = 0.5 * np.array(self.size_px, float)
         return camera_mm[..., :2] * (self.focal_px / camera_mm[..., 2:]) + centre
 
 
 @dataclass(frozen=True)
 class CameraRanges:
-    """What cameras of one split are drawn from; distance in units of the extent of what is filmed."""
+    """What cameras of one split are drawn from.
+
+    distance in units of the extent of what is filmed; fill: share of the half image that the outermost point
+    may reach, for which the lens is chosen within view_deg, the field of view over the longer image side.
+    """
 
     sizes_px: tuple[tuple[int, int], ...]
     height_mm: tuple[float, float]
     distance: tuple[float, float]
-    view_deg: tuple[float, float]  # field of view over the longer image side
+    fill: tuple[float, float]
+    view_deg: tuple[float, float]
     roll_deg: float
 
 
+_TRAIN_SIZES = ((1920, 1080), (1280, 720), (1080, 1920), (1920, 1200), (1000, 1000))
 RANGES = {
-    "train": CameraRanges(
-        ((1920, 1080), (1280, 720), (1080, 1920), (1920, 1200), (1000, 1000)), (500, 3200), (1.5, 3.6), (38, 80), 3.0
+    "train": CameraRanges(_TRAIN_SIZES, (500, 3200), (1.0, 3.0), (0.5, 0.95), (22, 84), 3.0),
+    "validate": CameraRanges(
+        ((1920, 1080), (1440, 1080)), (800, 2800), (1.1, 2.7), (0.55, 0.93), (26, 78), 2.0
     ),
-    "validate": CameraRanges(((1920, 1080), (1440, 1080)), (800, 2800), (1.6, 3.3), (42, 75), 2.0),
-    "test": CameraRanges(((1920, 1200), (1600, 1200), (720, 1280)), (900, 2700), (1.7, 3.2), (45, 72), 2.0),
+    "test": CameraRanges(
+        ((1920, 1200), (1600, 1200), (720, 1280)), (900, 2700), (1.15, 2.6), (0.6, 0.9), (28, 75), 2.0
+    ),
 }
-FILL = 0.92  # of the half image may be used
-NEAREST_MM = 700.0
+NEAREST_MM = 500.0
 
 
 def look_at(position: np.ndarray, target: np.ndarray, roll_deg: float = 0.0) -> np.ndarray:
@@ -70,25 +77,19 @@ def draw_camera(rng: np.random.Generator, name: str, ranges: CameraRanges, filme
     azimuth = rng.uniform(0.0, 2.0 * np.pi)
     height = rng.uniform(*ranges.height_mm)
     distance = extent * rng.uniform(*ranges.distance)
-    view = np.radians(rng.uniform(*ranges.view_deg))
-    aim = middle + rng.normal(0.0, 0.04, 3) * extent
+    fill = rng.uniform(*ranges.fill)
+    aim = middle + rng.normal(0.0, 0.03, 3) * extent
     roll = rng.normal(0.0, ranges.roll_deg / 2.0)
-    focal = 0.5 * max(size) / np.tan(view / 2.0)
-    widest = 0.5 * max(size) / np.tan(np.radians(ranges.view_deg[1]) / 2.0)
-    for _ in range(12):
+    longest, shortest = (0.5 * max(size) / np.tan(np.radians(view) / 2.0) for view in ranges.view_deg)
+    while True:
         level = np.sqrt(max(distance**2 - (height - middle[1]) ** 2, (0.5 * distance) ** 2))
         away = np.array([level * np.cos(azimuth), 0.0, level * np.sin(azimuth)])
         position = np.array([middle[0], height, middle[2]]) + away
-        camera = Camera(name, size, float(focal), look_at(position, aim, roll), position)
+        camera = Camera(name, size, 1.0, look_at(position, aim, roll), position)
         seen = camera.to_camera(filmed_mm)
         if seen[:, 2].min() > NEAREST_MM:
             half = 0.5 * np.array(size, float)
-            over = float((np.abs(camera.project(seen) - half) / (FILL * half)).max())
-            if over <= 1.0:
-                break
-            if focal / over >= widest:
-                focal = focal / over * 0.995
-                continue
-        focal = max(focal * 0.9, widest)
-        distance *= 1.15
-    return camera
+            focal = fill / float((np.abs(camera.project(seen) - half) / half).max())
+            if focal >= shortest:
+                return replace(camera, focal_px=float(min(focal, longest)))
+        distance *= 1.12

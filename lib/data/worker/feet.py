@@ -1,6 +1,7 @@
-"""Feet that stay where they stand: a plan of footsteps turned into foot poses, contacts and the base between them.
+"""Feet that stay where they stand: a plan of footsteps becomes foot poses, contacts and the base between.
 
-F frames; side 0 is left, 1 is right. A planted foot turns only about its heel (toes up) or its ball (heel up).
+F frames; side 0 is left, 1 is right. A planted foot turns only about its heel (toes up) or its ball (heel
+up).
 """
 
 from __future__ import annotations
@@ -13,21 +14,24 @@ from lib.data.worker.anthropometry import Subject
 from lib.data.worker.kinematics import SIDE_SIGN, SIDES, rotation_yzx, rotation_zxy
 from lib.data.worker.timing import minimum_jerk
 
-BASE_SMOOTHING_S = 0.2  # standard deviation of the filter that turns the feet's midpoint into steady travel
+# standard deviations of the filters that turn the feet's midpoint into steady travel, and swings into "is
+# stepping"
+BASE_SMOOTHING_S, STEPPING_SMOOTHING_S = 0.2, 0.35
 
 
 @dataclass(frozen=True)
 class FootTracks:
     """Per side and frame: place of the flat foot's ankle on the floor and its lift, yaw, pitch, and contacts.
 
-    place (2,F,3) mm world (y is the lift); yaw, pitch (2,F) degrees (pitch < 0: heel up); swing (2,F) 0..1 a bump
-    over each swing; planted (2,F) bool.
+    place (2,F,3) mm world (y is the lift); yaw, pitch (2,F) degrees (pitch < 0: heel up); swing (2,F) 0..1 a
+    bump over each swing, stepping (2,F) the same smoothed over about a second; planted (2,F) bool.
     """
 
     place: np.ndarray
     yaw: np.ndarray
     pitch: np.ndarray
     swing: np.ndarray
+    stepping: np.ndarray
     planted: np.ndarray
 
     @classmethod
@@ -85,19 +89,15 @@ class Footsteps:
     def tracks(self, times_s: np.ndarray) -> tuple[FootTracks, np.ndarray]:
         """Foot tracks and the base (F,3): x, z mm and yaw degrees, smooth, midway between the feet."""
         rate = 1.0 / (times_s[1] - times_s[0])
-        pad = int(4 * BASE_SMOOTHING_S * rate) + 1
+        pad = int(4 * STEPPING_SMOOTHING_S * rate) + 1
         padded = np.arange(-pad, len(times_s) + pad) / rate + times_s[0]
         left, right = (self._side(side, padded) for side in SIDES)
         both = {name: np.stack([left[name], right[name]]) for name in left}
-        middle = np.stack(
-            [both["place"][..., 0].mean(0), both["place"][..., 2].mean(0), both["yaw"].mean(0)], axis=1
-        )
-        offsets = np.arange(-pad, pad + 1) / rate / BASE_SMOOTHING_S
-        kernel = np.exp(-0.5 * offsets**2)
-        kernel /= kernel.sum()
-        base = np.stack([np.convolve(column, kernel, mode="valid") for column in middle.T], axis=1)
-        inner = slice(pad, pad + len(times_s))
-        return FootTracks(**{name: value[:, inner] for name, value in both.items()}), base
+        middle = (both["place"][..., 0].mean(0), both["place"][..., 2].mean(0), both["yaw"].mean(0))
+        base = np.stack([_smooth(column, BASE_SMOOTHING_S * rate, pad) for column in middle], axis=1)
+        inner = {name: value[:, pad : pad + len(times_s)] for name, value in both.items()}
+        stepping = np.stack([_smooth(swing, STEPPING_SMOOTHING_S * rate, pad) for swing in both["swing"]])
+        return FootTracks(**inner, stepping=stepping), base
 
     def _side(self, side: str, times: np.ndarray) -> dict[str, np.ndarray]:
         before, yaw_before = self.stand[side]
@@ -106,7 +106,9 @@ class Footsteps:
         pitch, swing, planted = np.zeros(len(times)), np.zeros(len(times)), np.ones(len(times), bool)
         for step in self.steps[side]:
             phase = np.clip((times - step.start) / step.seconds, 0.0, 1.0)
-            moved = minimum_jerk(phase)
+            moved = phase**2 * (
+                3.0 - 2.0 * phase
+            )  # steadier than minimum jerk: the knee extends less abruptly
             place[:, 0] += moved * (step.place[0] - before[0])
             place[:, 2] += moved * (step.place[1] - before[1])
             yaw += moved * (step.yaw - yaw_before)
@@ -117,6 +119,12 @@ class Footsteps:
             planted &= (phase <= 0.0) | (phase >= 1.0)
             pitch += _pitch(times - step.start, step)
         return {"place": place, "yaw": yaw, "pitch": pitch, "swing": swing, "planted": planted}
+
+
+def _smooth(values: np.ndarray, deviation: float, pad: int) -> np.ndarray:
+    """Gaussian mean over time; ``pad`` frames fall away at each end."""
+    kernel = np.exp(-0.5 * (np.arange(-pad, pad + 1) / deviation) ** 2)
+    return np.convolve(values, kernel / kernel.sum(), mode="valid")
 
 
 def ankle_poses(

@@ -10,17 +10,17 @@ from lib.data.worker.kinematics import FINGER_DOFS
 _FLAT = {"proximal": 4.0, "intermediate": 6.0, "distal": 3.0}
 _FIST = {"proximal": 66.0, "intermediate": 84.0, "distal": 48.0}
 _PINCH = {
-    "index": (48.0, 52.0, 22.0),
-    "middle": (46.0, 46.0, 24.0),
+    "index": (46.0, 58.0, 24.0),
+    "middle": (48.0, 52.0, 26.0),
     "ring": (34.0, 38.0, 20.0),
     "pinky": (28.0, 34.0, 18.0),
 }
 _SPREAD = {"index": 7.0, "middle": 1.0, "ring": -5.0, "pinky": -11.0}
 _THUMB = {  # flat, fist, pinch
-    "thumb_metacarpal_flexion": (0.0, 26.0, 22.0),
-    "thumb_metacarpal_radial": (12.0, -8.0, 6.0),
+    "thumb_metacarpal_flexion": (-4.0, 12.0, 20.0),
+    "thumb_metacarpal_radial": (8.0, -20.0, -6.0),
     "thumb_proximal_flexion": (6.0, 34.0, 18.0),
-    "thumb_distal_flexion": (5.0, 38.0, 26.0),
+    "thumb_distal_flexion": (5.0, 45.0, 28.0),
 }
 FINGER_LIMITS_DEG = {
     "thumb_metacarpal_flexion": (-15, 45),

@@ -14,9 +14,10 @@ SEATED_HIP_MM = 88.0  # hip centre above the seat
 
 
 def work_before(script: Script, seconds: float, low: float, high: float, lean: float) -> None:
-    """One reach with both hands to a place before the body while the hips stay: targets from where the shoulders are.
+    """One reach with both hands to a place before the body while the hips stay.
 
-    low and high bound the height of the targets, mm; lean is the trunk's inclination in degrees.
+    The targets follow from where the shoulders are; low and high bound their height, mm; lean is the trunk's
+    inclination in degrees.
     """
     subject = script.subject
     tilt, flexion = 0.35 * lean, 0.65 * lean
@@ -34,7 +35,11 @@ def work_before(script: Script, seconds: float, low: float, high: float, lean: f
     script.to(
         seconds,
         **both_hands(
-            script, points, roll=script.uniform(10, 75), grip=script.uniform(0.2, 0.7), pinch=script.uniform(0, 0.9)
+            script,
+            points,
+            roll=script.uniform(10, 75),
+            grip=script.uniform(0.2, 0.7),
+            pinch=script.uniform(0, 0.9),
         ),
         **look_at(middle_of(points)),
         tilt=tilt,
@@ -45,7 +50,7 @@ def work_before(script: Script, seconds: float, low: float, high: float, lean: f
 
 
 def kneel(script: Script, severity: float) -> None:
-    """Step back, go down on one knee, work near the floor or before the chest, get up; or stay down on the knee."""
+    """Step back, go down on one knee, work near the floor or before the chest, get up again."""
     subject = script.subject
     thigh, shank = subject.length("knee"), subject.length("ankle")
     size = subject.stature_mm / 1750.0
@@ -63,7 +68,7 @@ def kneel(script: Script, severity: float) -> None:
     hip_x, hip_y = knee_x + thigh * np.sin(lean_back), knee_y + thigh * np.cos(lean_back)
     span = np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(np.radians(front_knee)))
     front_x = hip_x + np.sqrt(max(span**2 - (hip_y - subject.ankle_height_mm) ** 2, 1.0))
-    (left_x, left_z), _ = script.feet.last("left")
+    (left_x, _), _ = script.feet.last("left")
     (_, right_z), right_yaw = script.feet.last("right")
     rear_x = left_x - front_x
     forward = hip_x - 0.5 * front_x  # the base is midway between the feet
@@ -78,10 +83,17 @@ def kneel(script: Script, severity: float) -> None:
     step_s = script.uniform(0.75, 1.0)
     script.hold(script.uniform(0.1, 0.7))
     while not script.done:
-        script.feet.step("right", script.now, step_s, (rear_x, right_z + 40.0), 0.3 * right_yaw, 25.0, 0.0, 45.0)
+        script.feet.step(
+            "right", script.now, step_s, (rear_x, right_z + 40.0), 0.3 * right_yaw, 25.0, 0.0, 45.0
+        )
         lowered = 0.83 * 0.53 * subject.stature_mm
         script.to(
-            step_s, right_heel_raise=42.0, height=lowered, trunk_flexion=14.0, tilt=8.0, forward=0.6 * float(forward)
+            step_s,
+            right_heel_raise=42.0,
+            height=lowered,
+            trunk_flexion=14.0,
+            tilt=8.0,
+            forward=0.6 * float(forward),
         )
         script.to(script.uniform(0.8, 1.2), **down)
         stay = script.now + script.uniform(2.5, 6.0)

@@ -1,23 +1,20 @@
 """Worker motion from a seed: subjects do tasks before cameras, and a detector watches.
 
-Everything random comes from one tree of seeds (seed, split -> subject -> body, clips, cameras, detector), so the
-same arguments give the same bytes and a larger set begins with the smaller one's subjects.
+Everything random comes from one tree of seeds (seed, split -> subject -> body, clips, cameras, detector), so
+the same arguments give the same bytes and a larger set begins with the smaller one's subjects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from lib.data.motion import Labels, Motion
 from lib.data.worker.anthropometry import Subject, draw_subject
-from lib.data.worker.body_points import canonical_point, needed_segments, place_points, point_names
-from lib.data.worker.camera import RANGES, Camera, draw_camera
-from lib.data.worker.detector import CAPSULE_POINTS, CAPSULES, detect, hidden_by_body, hidden_by_objects
+from lib.data.worker.film import Session, film
 from lib.data.worker.inverse import solve
-from lib.data.worker.kinematics import DOF_NAMES, SEGMENTS, forward, mirror_dofs
+from lib.data.worker.kinematics import mirror_dofs
 from lib.data.worker.script import Commands, Script
 from lib.data.worker.tasks import TASKS, split_tasks
 from lib.data.worker.truth import WorkerTruth
@@ -26,35 +23,30 @@ from lib.skeleton import Skeleton
 
 SPLITS = ("train", "validate", "test")
 # how demanding the drawn tasks are, 0..1: lower shelves, heavier loads, longer reaches
+CLIPS_PER_PERSON = 4  # in worker_clips
+LEAD_S = 3.0  # clips begin somewhere in the first seconds of what the worker does
 SEVERITY = {"train": (0.0, 0.8), "validate": (0.1, 0.85), "test": (0.35, 1.0)}
 
 
-@dataclass(frozen=True)
-class Session:
-    """Clips of one subject: pelvis (N*T,3) mm, degrees of freedom (D,N*T), and what the feet do."""
-
-    subject: Subject
-    tasks: tuple[str, ...]
-    frames: int
-    pelvis_mm: np.ndarray
-    dofs: np.ndarray
-    contacts: np.ndarray
-
-
 def record_session(
-    seeds: np.random.SeedSequence, subject: Subject, tasks: Sequence[str], seconds: float, fps: float, split: str
+    seeds: np.random.SeedSequence,
+    subject: Subject,
+    tasks: Sequence[str],
+    frames: int,
+    fps: float,
+    split: str,
+    lead_s: float = LEAD_S,
 ) -> Session:
     """One clip of each listed task by a subject, about half of them mirrored (left-handed)."""
     parts, mirrored = [], []
     for name, seed in zip(tasks, seeds.spawn(len(tasks)), strict=True):
         rng = np.random.default_rng(seed)
-        script = Script(subject, rng, seconds, fps)
+        script = Script(subject, rng, frames / fps + lead_s, fps)
         TASKS.get(name)(script, float(rng.uniform(*SEVERITY[split])))
-        parts.append(script.commands())
+        parts.append(script.commands(float(rng.uniform(0.0, lead_s)), frames))
         mirrored.append(rng.random() < 0.5)
     commands = Commands.concat(parts)
     pelvis, dofs = solve(subject, commands)
-    frames = round(seconds * fps)
     mirror = np.repeat(mirrored, frames)
     pitch = commands.feet.pitch - np.stack([commands["left_heel_raise"], commands["right_heel_raise"]])
     planted = commands.feet.planted
@@ -94,7 +86,7 @@ def make_worker_truth(
     clips: int | None = None,
     seconds: float = 8.0,
     fps: float = 30.0,
-    cameras: int = 1,
+    cameras: int = 2,
     tasks: Sequence[str] | None = None,
     detector: bool = True,
     split: str = "train",
@@ -103,6 +95,35 @@ def make_worker_truth(
     truth = _make(skeleton, seed, subjects, clips, seconds, fps, cameras, tasks, detector, split, True)[1]
     assert truth is not None
     return truth
+
+
+def worker_clips(
+    skeleton: Skeleton,
+    rng: np.random.Generator,
+    clip_len: int,
+    n: int,
+    *,
+    fps: float = 30.0,
+    tasks: Sequence[str] | None = None,
+    detector: bool = True,
+    split: str = "train",
+) -> Motion:
+    """``n`` fresh clips of ``clip_len`` frames, each its own video: training data without end.
+
+    A new person for every four clips; each clip is a random cut of a longer task. The next call with the same
+    generator gives other clips.
+    """
+    known = list(tasks) if tasks is not None else list(split_tasks(split))
+    people = np.random.SeedSequence(int(rng.integers(2**63))).spawn(-(-n // CLIPS_PER_PERSON))
+    films = []
+    for number, person in enumerate(people):
+        body, order, clip_seeds, film_seeds = person.spawn(4)
+        subject = draw_subject(np.random.default_rng(body), f"{split}_s{number:03d}")
+        count = min(CLIPS_PER_PERSON, n - number * CLIPS_PER_PERSON)
+        chosen = _task_order(np.random.default_rng(order), known, count)
+        session = record_session(clip_seeds, subject, chosen, clip_len, fps, split, lead_s=8.0)
+        films.append(film(skeleton, session, film_seeds, 1, fps, split, detector, False)[0])
+    return Motion.concat(films)
 
 
 def _make(
@@ -127,7 +148,7 @@ def _make(
     for key, value in counts.items():
         if value < 1:
             raise UserError(f"worker: {key} is {value}, must be at least 1")
-    if round(seconds * fps) < 2:
+    if (frames := round(seconds * fps)) < 2:
         raise UserError(f"worker: {seconds} s at {fps} fps is less than two frames")
     root = np.random.SeedSequence([seed, SPLITS.index(split)])
     films = []
@@ -135,7 +156,7 @@ def _make(
         body, order, clip_seeds, film_seeds = person.spawn(4)
         subject = draw_subject(np.random.default_rng(body), f"{split}_s{number:03d}")
         chosen = _task_order(np.random.default_rng(order), known, clips)
-        session = record_session(clip_seeds, subject, chosen, seconds, fps, split)
+        session = record_session(clip_seeds, subject, chosen, frames, fps, split)
         films.append(film(skeleton, session, film_seeds, cameras, fps, split, detector, with_truth))
     motion = Motion.concat([motion for motion, _ in films])
     if not with_truth:
@@ -148,130 +169,6 @@ def _task_order(rng: np.random.Generator, tasks: list[str], clips: int | None) -
     count = len(tasks) if clips is None else clips
     rounds = [rng.permutation(tasks) for _ in range(-(-count // len(tasks)))]
     return [str(name) for name in np.concatenate(rounds)[:count]]
-
-
-def film(
-    skeleton: Skeleton,
-    session: Session,
-    seeds: np.random.SeedSequence,
-    cameras: int,
-    fps: float,
-    split: str,
-    detector: bool,
-    with_truth: bool,
-) -> tuple[Motion, WorkerTruth | None]:
-    """What ``cameras`` cameras see of each clip of a session; order: clip, then camera, then frame."""
-    subject, clips, frames = session.subject, len(session.tasks), session.frames
-    joint_points = tuple(canonical_point(name) for name in skeleton.canonical)
-    names = tuple(dict.fromkeys((*joint_points, *(CAPSULE_POINTS if detector else ()))))
-    segments = SEGMENTS if with_truth else needed_segments(names)
-    rotation, origin = forward(subject, session.pelvis_mm, session.dofs, segments)
-    world = place_points(subject, rotation, origin, names).reshape(clips, 1, frames, len(names), 3)
-    column = [names.index(name) for name in joint_points]
-    camera_seed, detector_seed = seeds.spawn(2)
-    rng = np.random.default_rng(camera_seed)
-    drawn = [
-        draw_camera(rng, f"{split}_cam{clip * cameras + number:02d}", RANGES[split], filmed.reshape(-1, 3))
-        for clip in range(clips)
-        for filmed in [world[clip, 0, :: max(1, frames // 24), :, :][:, column]]
-        for number in range(cameras)
-    ]
-    lens = _Lenses(drawn)
-    videos = clips * cameras
-    seen = np.broadcast_to(world, (clips, cameras, frames, len(names), 3)).reshape(videos, frames, len(names), 3)
-    camera_mm = lens.to_camera(seen)
-    px = lens.project(camera_mm)
-    joints_camera, joints_px = camera_mm[:, :, column], px[:, :, column]
-    root_depth = skeleton.root_of(joints_camera)[:, :, 0, 2]
-    factor = root_depth / lens.focal[:, None]
-    image = np.empty_like(joints_camera)
-    image[..., :2] = joints_px
-    image[..., 2] = (joints_camera[..., 2] - root_depth[..., None]) / factor[..., None]
-    detected, confidence = joints_px, np.ones(joints_px.shape[:3], np.float32)
-    if detector:
-        rng = np.random.default_rng(detector_seed)
-        ends = np.array([[names.index(a), names.index(b)] for a, b, _ in CAPSULES])
-        radius = np.array([share for _, _, share in CAPSULES], np.float32) * np.float32(subject.stature_mm)
-        exact = joints_px.astype(np.float32)
-        hidden = hidden_by_body(
-            exact,
-            joints_camera[..., 2].astype(np.float32),
-            px[:, :, ends].astype(np.float32),
-            camera_mm[:, :, ends, 2].astype(np.float32),
-            radius,
-            (1.0 / factor).astype(np.float32),
-        )
-        stature_px = (subject.stature_mm / factor).astype(np.float32)
-        hidden |= hidden_by_objects(rng, exact, stature_px.mean(1))
-        detected, confidence = detect(rng, skeleton, exact, hidden, stature_px, fps)
-    flat = videos * frames
-
-    def labels(values: list[str]) -> Labels:
-        kinds = list(dict.fromkeys(values))
-        return Labels(np.repeat([kinds.index(value) for value in values], frames), kinds)
-
-    sources = [f"{subject.name}_{number:02d}_{task}" for number, task in enumerate(session.tasks)]
-    motion = Motion(
-        joints_2d=detected.reshape(flat, -1, 2),
-        confidence=confidence.reshape(flat, -1),
-        joints_image=image.reshape(flat, -1, 3),
-        joints_mm=(image * factor[..., None, None]).reshape(flat, -1, 3),
-        factor_mm_per_px=factor.reshape(flat),
-        source=labels([source for source in sources for _ in range(cameras)]),
-        camera=labels([camera.name for camera in drawn]),
-        action=labels([task for task in session.tasks for _ in range(cameras)]),
-        fps=fps,
-        size_px=np.repeat([camera.size_px for camera in drawn], frames, axis=0),
-        skeleton=skeleton,
-    )
-    if not with_truth:
-        return motion, None
-
-    def per_video(array: np.ndarray) -> np.ndarray:
-        """(N*T,...) repeated for every camera of its clip, float32."""
-        shaped = array.reshape(clips, 1, frames, *array.shape[1:])
-        repeated = np.broadcast_to(shaped, (clips, cameras, *shaped.shape[2:]))
-        out = repeated.reshape(flat, *array.shape[1:])
-        return out if out.dtype == bool else out.astype(np.float32)
-
-    all_points = point_names()
-    truth = WorkerTruth(
-        motion=motion,
-        segments=SEGMENTS,
-        rotations=per_video(np.stack([rotation[name] for name in SEGMENTS], axis=1)),
-        origins_mm=per_video(np.stack([origin[name] for name in SEGMENTS], axis=1)),
-        dof_names=DOF_NAMES,
-        dofs_deg=per_video(session.dofs.T),
-        point_names=all_points,
-        points_mm=per_video(place_points(subject, rotation, origin, all_points)),
-        joints_camera_mm=joints_camera.reshape(flat, -1, 3).astype(np.float32),
-        contacts=per_video(session.contacts),
-        camera_rotation=np.repeat([camera.rotation for camera in drawn], frames, axis=0),
-        camera_position_mm=np.repeat([camera.position_mm for camera in drawn], frames, axis=0),
-        focal_px=np.repeat(lens.focal, frames),
-        subject=Labels.of(subject.name, flat),
-    )
-    return motion, truth
-
-
-class _Lenses:
-    """Cameras of several videos at once: points (V,T,P,3)."""
-
-    def __init__(self, cameras: list[Camera]) -> None:
-        self.rotation = np.stack([camera.rotation for camera in cameras])
-        self.position = np.stack([camera.position_mm for camera in cameras])
-        self.focal = np.array([camera.focal_px for camera in cameras])
-        self.centre = 0.5 * np.array([camera.size_px for camera in cameras], float)
-
-    def to_camera(self, world: np.ndarray) -> np.ndarray:
-        videos, frames, points = world.shape[:3]
-        flat = world.reshape(videos, frames * points, 3) - self.position[:, None]
-        # einsum, not BLAS: the result must not depend on the number of threads
-        return np.einsum("vpi,vji->vpj", flat, self.rotation).reshape(videos, frames, points, 3)
-
-    def project(self, camera_mm: np.ndarray) -> np.ndarray:
-        scale = self.focal[:, None, None, None] / camera_mm[..., 2:]
-        return camera_mm[..., :2] * scale + self.centre[:, None, None]
 
 
 def _join_truth(motion: Motion, parts: list[WorkerTruth]) -> WorkerTruth:

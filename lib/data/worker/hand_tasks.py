@@ -33,7 +33,11 @@ def bench_work(script: Script, severity: float) -> None:
     bench = subject.stature_mm * script.uniform(0.52 - 0.08 * severity, 0.6)
     lean = script.uniform(0, 14)
     start = _before_belly(script, bench)
-    script.set(**body_towards(script, start, lean=lean), **both_hands(script, start, roll=45.0), **look_at(middle_of(start)))
+    script.set(
+        **body_towards(script, start, lean=lean),
+        **both_hands(script, start, roll=45.0),
+        **look_at(middle_of(start)),
+    )
     while not script.done:
         points = _before_belly(script, bench)
         work = {
@@ -70,7 +74,7 @@ def _fetch(script: Script, side: str, bench: float, severity: float) -> None:
 
 
 def screwing(script: Script, severity: float) -> None:
-    """Drive screws: one hand turns a screwdriver, the other steadies the part; at the bench, the chest or overhead."""
+    """One hand turns a screwdriver, the other steadies the part: at the bench, the chest or overhead."""
     subject = script.subject
     stand(script, stagger=script.uniform(-220, 220))
     low, high = ((0.5, 0.66), (0.66, 0.85), (0.98, 1.12))[script.rng.integers(3)]
@@ -85,7 +89,9 @@ def screwing(script: Script, severity: float) -> None:
         points = {"right": tool, "left": (tool[0] + 40.0, height + script.uniform(-40, 60), aside - 170.0)}
         at_screw = {
             **body_towards(script, points, stretch=0.86, lean=lean),
-            **hand_at(script, "right", tool, roll=script.uniform(20, 50), inward=script.uniform(10, 30), **grip),
+            **hand_at(
+                script, "right", tool, roll=script.uniform(20, 50), inward=script.uniform(10, 30), **grip
+            ),
             **hand_at(script, "left", points["left"], roll=40.0, pinch=0.6),
             **look_at(tool),
             "right_elbow_out": script.uniform(0.0, 0.5),
@@ -108,7 +114,11 @@ def hand_grasps(script: Script, severity: float) -> None:
     bench = subject.stature_mm * script.uniform(0.5, 0.6)
     lean = script.uniform(0, 14)
     start = _before_belly(script, bench)
-    script.set(**body_towards(script, start, lean=lean), **both_hands(script, start, roll=45.0), **look_at(middle_of(start)))
+    script.set(
+        **body_towards(script, start, lean=lean),
+        **both_hands(script, start, roll=45.0),
+        **look_at(middle_of(start)),
+    )
     while not script.done:
         side = "right" if script.rng.random() < 0.65 else "left"
         power = script.rng.random() < 0.5

@@ -2,16 +2,18 @@
 
 F frames, S segments, D degrees of freedom.
 
-Frames (ISB): every segment has x forward, y up (towards the proximal joint for limbs), z to the person's right, and
-its origin in the proximal joint (pelvis: midway between the hips). At anatomical zero (upright, arms hanging, palms
-facing the thighs, thumbs forward) all rotation matrices are the identity, on both sides; only the thumbs carry a
-constant rest rotation. World axes are the same with y vertical. A rotation matrix maps segment to world.
+Frames (ISB): every segment has x forward, y up (towards the proximal joint for limbs), z to the person's
+right, and its origin in the proximal joint (pelvis: midway between the hips). At anatomical zero (upright,
+arms hanging, palms facing the thighs, thumbs forward) all rotation matrices are the identity, on both sides;
+only the thumbs carry a constant rest rotation. World axes are the same with y vertical. A rotation matrix
+maps segment to world.
 
-Signs: flexion, dorsiflexion, forward tilt, abduction, internal rotation, pronation, elevation, protraction, radial
-deviation and inversion are positive; lateral bend and list are positive to the right, axial rotation and yaw
-positive to the left. Mirrored poses therefore have equal side angles exchanged and the last two kinds negated.
-Rotations are Rz(flexion) Rx(abduction) Ry(rotation) of the child in the parent; the pelvis in the world is
-Ry(yaw) Rz(-tilt) Rx(list); the upper arm is taken in the thorax (the clavicle only moves the shoulder centre).
+Signs: flexion, dorsiflexion, forward tilt, abduction, internal rotation, pronation, elevation, protraction,
+radial deviation and inversion are positive; lateral bend and list are positive to the right, axial rotation
+and yaw positive to the left. Mirrored poses therefore have equal side angles exchanged and the last two kinds
+negated. Rotations are Rz(flexion) Rx(abduction) Ry(rotation) of the child in the parent; the pelvis in the
+world is Ry(yaw) Rz(-tilt) Rx(list); the upper arm is taken in the thorax (the clavicle only moves the
+shoulder centre).
 """
 
 from __future__ import annotations
@@ -37,7 +39,12 @@ SIDE_DOFS = (
     *("ankle_dorsiflexion", "ankle_inversion", "ankle_rotation", "toe_extension"),
 )
 FINGER_DOFS = (
-    *("thumb_metacarpal_flexion", "thumb_metacarpal_radial", "thumb_proximal_flexion", "thumb_distal_flexion"),
+    *(
+        "thumb_metacarpal_flexion",
+        "thumb_metacarpal_radial",
+        "thumb_proximal_flexion",
+        "thumb_distal_flexion",
+    ),
     *(
         f"{finger}_{dof}"
         for finger in FINGERS[1:]
@@ -73,9 +80,7 @@ PARENT: dict[str, str | None] = {
         for side in SIDES
         for segment, parent in _SIDE.items()
     },
-    **{
-        f"{side}_{segment}": f"{side}_{parent}" for side in SIDES for segment, parent in _HAND.items()
-    },
+    **{f"{side}_{segment}": f"{side}_{parent}" for side in SIDES for segment, parent in _HAND.items()},
 }
 SEGMENTS = tuple(PARENT)
 BODY_SEGMENTS = tuple(segment for segment in SEGMENTS if not any(finger in segment for finger in FINGERS))
@@ -86,7 +91,7 @@ NECK_SHARE = 0.5
 
 
 def thumb_rest(side: str) -> np.ndarray:
-    """Constant rotation (3,3) of the thumb's first bone in the hand: it points down, forward and to the palm."""
+    """Constant rotation (3,3) of the thumb's first bone in the hand: down, forward and to the palm."""
     down = np.array([0.66, -0.68, -0.32])
     curl = np.array([-0.62, -0.15, -0.77])  # where the tip goes when the thumb bends
     y_axis = -down / np.linalg.norm(down)
@@ -97,7 +102,9 @@ def thumb_rest(side: str) -> np.ndarray:
     return mirror @ rest @ mirror
 
 
-def rotation_zxy(z_deg: np.ndarray | float, x_deg: np.ndarray | float, y_deg: np.ndarray | float) -> np.ndarray:
+def rotation_zxy(
+    z_deg: np.ndarray | float, x_deg: np.ndarray | float, y_deg: np.ndarray | float
+) -> np.ndarray:
     """Rz Rx Ry (F,3,3) of angles (F,) in degrees; a plain 0.0 costs nothing."""
     (sz, cz), (sx, cx), (sy, cy) = (_sin_cos(angle) for angle in (z_deg, x_deg, y_deg))
     szsx, czsx = sz * sx, cz * sx
@@ -121,7 +128,9 @@ def angles_zxy(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.degrees(z), np.degrees(x), np.degrees(y)
 
 
-def rotation_yzx(y_deg: np.ndarray | float, z_deg: np.ndarray | float, x_deg: np.ndarray | float) -> np.ndarray:
+def rotation_yzx(
+    y_deg: np.ndarray | float, z_deg: np.ndarray | float, x_deg: np.ndarray | float
+) -> np.ndarray:
     """Ry Rz Rx (F,3,3) of angles (F,) in degrees."""
     return rotation_zxy(0.0, 0.0, np.asarray(y_deg)) @ rotation_zxy(z_deg, np.asarray(x_deg), 0.0)
 
@@ -163,7 +172,9 @@ def local_rotation(segment: str, dofs: np.ndarray) -> np.ndarray:
             "neck": ("neck", NECK_SHARE),
             "head": ("neck", 1.0),
         }[segment]
-        flexion, lateral, rotation = (share * dof(f"{region}_{kind}") for kind in ("flexion", "lateral", "rotation"))
+        flexion, lateral, rotation = (
+            share * dof(f"{region}_{kind}") for kind in ("flexion", "lateral", "rotation")
+        )
         return rotation_zxy(-flexion, lateral, rotation)
     side, part = segment.split("_", 1)
     sign = SIDE_SIGN[side]
@@ -172,10 +183,14 @@ def local_rotation(segment: str, dofs: np.ndarray) -> np.ndarray:
         return dofs[DOF_INDEX[f"{side}_{name}"]]
 
     if part == "clavicle":
-        return rotation_zxy(0.0, -sign * of_side("clavicle_elevation"), sign * of_side("clavicle_protraction"))
+        return rotation_zxy(
+            0.0, -sign * of_side("clavicle_elevation"), sign * of_side("clavicle_protraction")
+        )
     if part in ("upper_arm", "thigh"):
         joint = "shoulder" if part == "upper_arm" else "hip"
-        flexion, abduction, rotation = (of_side(f"{joint}_{kind}") for kind in ("flexion", "abduction", "rotation"))
+        flexion, abduction, rotation = (
+            of_side(f"{joint}_{kind}") for kind in ("flexion", "abduction", "rotation")
+        )
         return rotation_zxy(flexion, -sign * abduction, sign * rotation)
     if part == "forearm":
         return rotation_zxy(of_side("elbow_flexion"), 0.0, sign * of_side("forearm_pronation"))
@@ -199,8 +214,8 @@ def forward(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Segment rotations (F,3,3) and origins (F,3) mm in the world, each by segment name.
 
-    pelvis_mm (F,3): midpoint of the hip centres; dofs (D,F) in degrees; ``segments`` in an order that has parents
-    first (any prefix-closed part of ``SEGMENTS``).
+    pelvis_mm (F,3): midpoint of the hip centres; dofs (D,F) in degrees; ``segments`` in an order that has
+    parents first (any prefix-closed part of ``SEGMENTS``).
     """
     rotation: dict[str, np.ndarray] = {}
     origin: dict[str, np.ndarray] = {}
@@ -220,13 +235,18 @@ def forward(
 _SWAP = np.array(
     [
         DOF_INDEX[
-            name.replace("left_", "right_", 1) if name.startswith("left_") else name.replace("right_", "left_", 1)
+            name.replace("left_", "right_", 1)
+            if name.startswith("left_")
+            else name.replace("right_", "left_", 1)
         ]
         for name in DOF_NAMES
     ]
 )
 _MIRROR_SIGN = np.array(
-    [-1.0 if name in CENTRE_DOFS and name.endswith(("yaw", "list", "lateral", "rotation")) else 1.0 for name in DOF_NAMES]
+    [
+        -1.0 if name in CENTRE_DOFS and name.endswith(("yaw", "list", "lateral", "rotation")) else 1.0
+        for name in DOF_NAMES
+    ]
 )
 
 

@@ -1,4 +1,4 @@
-"""Building blocks of the tasks: standing, walking, reaching with one or both hands, holding, kneeling, sitting.
+"""Building blocks of the tasks: standing, walking, turning, reaching with one or both hands, holding.
 
 Places are given in the base frame (x forward, y up, z right, mm); heights often as fractions of stature.
 """
@@ -15,7 +15,7 @@ from lib.data.worker.script import Script
 
 Point = tuple[float, float, float]
 
-AREA_MM = 2200.0  # walkers turn back towards the middle beyond this radius
+AREA_MM = 1600.0  # walkers turn back towards the middle beyond this radius
 # fingers point down when the target is low, forward at the chest, up overhead: height / stature -> degrees
 _PITCH_AT = ((0.0, 0.15, 0.3, 0.6, 0.8, 1.0, 1.25), (10.0, 18.0, 35.0, 72.0, 88.0, 118.0, 160.0))
 REST = {"both_ik": 0.0, "both_grip": 0.25, "both_pinch": 0.0, "both_twist": 0.0}
@@ -196,12 +196,14 @@ def turn_in_place(script: Script, angle_deg: float, seconds: float, **channels: 
             float(middle[0] + dx * np.cos(angle) + dz * np.sin(angle)),
             float(middle[1] - dx * np.sin(angle) + dz * np.cos(angle)),
         )
-        script.feet.step(side, start + number * step_s, 0.85 * step_s, place, yaw + angle_deg * share, 18.0, 0.0, 40.0)
+        script.feet.step(
+            side, start + number * step_s, 0.85 * step_s, place, yaw + angle_deg * share, 18.0, 0.0, 40.0
+        )
     script.to(seconds, **channels)
 
 
 def lift_cycles(script: Script, squat: float, severity: float) -> None:
-    """Pick up a box from low before the feet, stand up with it, perhaps turn, set it down, straighten; repeat."""
+    """Pick up a box from low down, stand up with it, perhaps turn, set it down, straighten; repeat."""
     subject = script.subject
     stand(script)
     half_width, half_depth = script.uniform(130, 260), script.uniform(90, 190)

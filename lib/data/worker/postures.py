@@ -1,7 +1,7 @@
-"""Balanced whole-body postures that bring the shoulders within reach of a target, found in the sagittal plane.
+"""Balanced postures that bring the shoulders within reach of a target, found in the sagittal plane.
 
-The search variable is a depth 0..1 from upright to as low as stoop (legs nearly straight) or squat (trunk fairly
-upright) goes; at every depth the hips move back until the centre of mass stands over the feet.
+The search variable is a depth 0..1 from upright to as low as stoop (legs nearly straight) or squat (trunk
+fairly upright) goes; at every depth the hips move back until the centre of mass stands over the feet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lib.data.worker.inverse import STRAIGHTEST_KNEE_DEG, leg_span
 
 Array = np.ndarray | float
 
-DEPTHS = np.linspace(0.0, 1.0, 41)
+DEPTHS = np.linspace(0.0, 1.0, 33)
 STOOP_TRUNK_DEG, SQUAT_TRUNK_DEG = 112.0, 52.0  # inclination of the thorax at full depth
 STOOP_KNEE_DEG, SQUAT_KNEE_DEG = 24.0, 122.0
 STOOP_TILT_SHARE, SQUAT_TILT_SHARE = 0.5, 0.42  # pelvis part of that inclination
@@ -32,9 +32,9 @@ def reach_posture(
 ) -> dict[str, float]:
     """Channels of the trunk and pelvis that let both grip centres reach a target before the body.
 
-    Target: ``ahead_mm`` before the ankles, ``height_mm`` over the floor, hands ``aside_mm`` either side of the
-    middle. squat 0..1 chooses the way down; ``stretch`` the share of the arm's length that may be used; ``load``
-    the mass in the hands as a fraction of body mass. Out of reach: the posture that comes nearest.
+    Target: ``ahead_mm`` before the ankles, ``height_mm`` over the floor, hands ``aside_mm`` either side of
+    the middle. squat 0..1 chooses the way down; ``stretch`` the share of the arm's length that may be used;
+    ``load`` the mass in the hands as a fraction of body mass. Out of reach: the posture that comes nearest.
     """
     depth = DEPTHS
     knee = STRAIGHTEST_KNEE_DEG + depth * ((1.0 - squat) * STOOP_KNEE_DEG + squat * SQUAT_KNEE_DEG)
@@ -68,7 +68,7 @@ def _turn_forward(x: float, y: float, angle_deg: np.ndarray) -> tuple[np.ndarray
 
 
 def shoulder_place(subject: Subject, x: Array, y: Array, tilt: Array, flexion: Array) -> tuple[Array, Array]:
-    """Shoulder x and height in the sagittal plane for hips at x, y (mm) and pelvis tilt and trunk flexion (degrees)."""
+    """Shoulder x and height (mm) for hips at x, y and pelvis tilt and trunk flexion in degrees."""
     joints = subject.joints
     socket = joints["clavicle"] + joints["shoulder"]
     for offset, angle in (
@@ -98,7 +98,7 @@ def _balance(
     arms, legs = 2 * (mass["upper_arm"] + mass["forearm"] + mass["hand"]), 2 * (mass["thigh"] + mass["shank"])
     goal = BALANCE_AHEAD * DRILLIS_CONTINI["foot_length"] * subject.stature_mm
     x, lift = np.zeros_like(knee), np.zeros_like(knee)
-    for _ in range(7):
+    for _ in range(6):
         # heel up by ``lift`` degrees about the ball moves the ankle forward and up
         moved_x, moved_y = _turn_forward(-ball[0], -ball[1], lift)
         ankle_x, ankle_y = ball[0] + moved_x, subject.ankle_height_mm + ball[1] + moved_y

@@ -1,7 +1,8 @@
 """What a worker is told to do: keyframes of control channels and a plan of footsteps, turned into frames.
 
-C channels, F frames. Keyframes are joined by minimum-jerk curves (Flash & Hogan 1985). Hand and gaze targets are
-written in the base frame: its origin lies on the floor midway between the feet, x points where the feet point.
+C channels, F frames. Keyframes are joined by minimum-jerk curves (Flash & Hogan 1985). Hand and gaze targets
+are written in the base frame: its origin lies on the floor midway between the feet, x points where the feet
+point.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lib.data.worker.anthropometry import Subject
-from lib.data.worker.feet import FootTracks, Footsteps
+from lib.data.worker.feet import Footsteps, FootTracks
 from lib.data.worker.timing import minimum_jerk, smooth_noise
 
 CENTRE_CHANNELS = {
@@ -25,6 +26,7 @@ CENTRE_CHANNELS = {
     "trunk_flexion": 0.0,
     "trunk_lateral": 0.0,
     "trunk_rotation": 0.0,
+    "neck_lateral": 0.0,
     "gaze": 0.0,  # 0: head straight on the trunk, 1: looks at the point gaze_x, gaze_y, gaze_z (mm)
     "gaze_x": 3000.0,
     "gaze_y": 1500.0,
@@ -59,12 +61,23 @@ CHANNEL_INDEX = {name: number for number, name in enumerate(CHANNELS)}
 # slow natural variation: standard deviation by the last word of a channel's name, mm or degrees
 _UNREST = {
     **{"forward": 5.0, "right": 6.0, "yaw": 1.0, "tilt": 0.8, "list": 0.6},
-    **{"trunk_flexion": 1.2, "trunk_lateral": 0.9, "trunk_rotation": 1.2, "gaze_x": 40, "gaze_y": 60, "gaze_z": 80},
+    **{
+        "trunk_flexion": 1.2,
+        "trunk_lateral": 0.9,
+        "trunk_rotation": 1.2,
+        "neck_lateral": 2.5,
+        "gaze_x": 40,
+        "gaze_y": 60,
+        "gaze_z": 80,
+    },
     **{"arm_flexion": 1.5, "arm_abduction": 1.0, "elbow": 2.0, "pronation": 2.5, "wrist": 2.0},
     **{"x": 2.5, "y": 2.5, "z": 2.5, "pitch": 2.0, "inward": 1.5, "roll": 2.0, "grip": 0.02},
 }
 UNREST = np.array(
-    [_UNREST.get(name, _UNREST.get(name.removeprefix("left_").removeprefix("right_"), 0.0)) for name in CHANNELS]
+    [
+        _UNREST.get(name, _UNREST.get(name.removeprefix("left_").removeprefix("right_"), 0.0))
+        for name in CHANNELS
+    ]
 )
 UNREST_SECONDS = 0.8
 
@@ -126,7 +139,7 @@ class Script:
         self._assign(channels)
 
     def to(self, seconds: float, arc: dict[str, float] | None = None, **channels: Any) -> None:
-        """Move to new channel values within ``seconds``; ``arc`` bends the way there by so much in the middle."""
+        """Move to new channel values within ``seconds``; ``arc`` bends the way by so much in its middle."""
         if not self._times:
             self._key(0.0)
         self._aim_idle_hands(_both(channels))
@@ -141,11 +154,11 @@ class Script:
         """Stay as it is."""
         self.to(seconds)
 
-    def commands(self) -> Commands:
-        """All frames of the clip."""
+    def commands(self, start_s: float, frames: int) -> Commands:
+        """``frames`` frames from ``start_s`` on."""
         if not self._times:
             self._key(0.0)
-        times = np.arange(round(self.duration_s * self.fps)) / self.fps
+        times = start_s + np.arange(frames) / self.fps
         channels = self._interpolate(times)
         feet, base = self.feet.tracks(times)
         channels += UNREST[:, None] * smooth_noise(self.rng, len(CHANNELS), times, UNREST_SECONDS)
@@ -171,7 +184,9 @@ class Script:
         }
         if aims:
             self._assign(aims)
-            self._key(self.now)  # a second keyframe at the same time: the jump does not show, the hand is idle
+            self._key(
+                self.now
+            )  # a second keyframe at the same time: the jump does not show, the hand is idle
 
     def _assign(self, channels: dict[str, Any]) -> None:
         for name, value in _both(channels).items():

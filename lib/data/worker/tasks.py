@@ -10,13 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from lib.data.worker import floor_tasks, hand_tasks
-from lib.data.worker.kinematics import SIDES
 from lib.data.worker.movements import (
-    REST,
     body_towards,
     both_hands,
     box_between,
-    hand_at,
     hold_box,
     lift_cycles,
     look_at,
@@ -76,7 +73,7 @@ def carry(script: Script, severity: float) -> None:
 
 @TASKS.register("place_on_shelf")
 def place_on_shelf(script: Script, severity: float) -> None:
-    """Lift a box from the waist onto a shelf before the body, between chest and above the head, and take it down."""
+    """Lift a box from the waist onto a shelf at chest to above head height, and take it down."""
     subject = script.subject
     stand(script, stagger=script.uniform(-160, 160))
     half_width, half_depth = script.uniform(120, 220), script.uniform(80, 150)
@@ -123,7 +120,11 @@ def reach_overhead(script: Script, severity: float) -> None:
         points = box_between(script.uniform(60, 200), ahead, height, aside)
         if not two:
             points = {"right": (ahead, height, aside + 100.0)}
-        shape = {"roll": script.uniform(-20, 60), "pinch": script.uniform(0, 0.8), "grip": script.uniform(0.3, 0.7)}
+        shape = {
+            "roll": script.uniform(-20, 60),
+            "pinch": script.uniform(0, 0.8),
+            "grip": script.uniform(0.3, 0.7),
+        }
         up = {
             **body_towards(script, points, 0.1, 0.93),
             **both_hands(script, points, **shape),
@@ -133,7 +134,9 @@ def reach_overhead(script: Script, severity: float) -> None:
         script.to(script.uniform(0.9, 1.4), **up)
         for _ in range(script.rng.integers(2, 5)):
             nudge = {
-                f"{side}_{axis}": up[f"{side}_{axis}"] + script.uniform(-60, 60) for side in points for axis in "xyz"
+                f"{side}_{axis}": up[f"{side}_{axis}"] + script.uniform(-60, 60)
+                for side in points
+                for axis in "xyz"
             }
             script.to(script.uniform(0.5, 1.1), **nudge, right_twist=script.uniform(-35, 35))
         script.to(script.uniform(0.9, 1.4), **upright(script))
@@ -164,14 +167,20 @@ def _push_or_pull(script: Script, severity: float, direction: float) -> None:
         ahead = (0.74 if direction > 0 else 0.86) * arm + 4.0 * lean + script.uniform(-30, 30)
         points = box_between(half_width, ahead, height)
         script.set(**both_hands(script, points, pitch=80.0, roll=script.uniform(30, 75), grip=0.65))
-        script.set(forward=2.0 * lean, tilt=0.55 * lean + 3.0, trunk_flexion=0.6 * lean, gaze=0.4, gaze_y=1100.0)
+        script.set(
+            forward=2.0 * lean, tilt=0.55 * lean + 3.0, trunk_flexion=0.6 * lean, gaze=0.4, gaze_y=1100.0
+        )
         return
     stand(script, width=0.13, stagger=script.uniform(260, 420))
     script.set(gaze=0.4, gaze_y=1000.0)
     while not script.done:
         near, far = script.uniform(0.5, 0.62) * arm, script.uniform(0.9, 0.98) * arm
         start, end = (near, far) if direction > 0 else (far, near)
-        for ahead, effort, seconds in ((start, 0.6, 1.0), (start, 1.0, 0.4), (end, 1.3, script.uniform(1.2, 2.2))):
+        for ahead, effort, seconds in (
+            (start, 0.6, 1.0),
+            (start, 1.0, 0.4),
+            (end, 1.3, script.uniform(1.2, 2.2)),
+        ):
             # the base lies between the feet; effort leans the body and moves the hips over one foot
             points = box_between(half_width, ahead + 5.0 * lean * effort, height)
             script.to(

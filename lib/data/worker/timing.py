@@ -22,7 +22,7 @@ def smooth_noise(rng: np.random.Generator, rows: int, times_s: np.ndarray, secon
 
 
 def smooth_noise_like(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> np.ndarray:
-    """Smooth float32 noise of standard deviation near 1 along axis 1 of a shape (N,T,...), wandering over ``frames``."""
+    """Smooth float32 noise of deviation near 1 along axis 1 of (N,T,...), wandering over ``frames``."""
     knots = rng.standard_normal((shape[0], int(shape[1] / frames) + 3, *shape[2:]), dtype=np.float32)
     place = np.arange(shape[1]) / frames + rng.random()
     left = place.astype(np.int64)

@@ -11,10 +11,10 @@ from lib.data.motion import Labels, Motion
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WorkerTruth:
-    """Exact pose of every frame of ``motion``; F frames, S segments, D degrees of freedom, K points, J joints.
+    """Exact pose of every frame of ``motion``: F frames, S segments, D degrees of freedom, K points, J joints
 
-    Axes and signs are those of ``lib.data.worker.kinematics``: segment x forward, y up, z to the person's right,
-    identity at anatomical zero; world y up, mm.
+    Axes and signs are those of ``lib.data.worker.kinematics``: segment x forward, y up, z to the person's
+    right, identity at anatomical zero; world y up, mm.
     """
 
     motion: Motion
