@@ -119,6 +119,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
         else clips_in(plans),
         unit="clip",
         smoothing=0.05,
+        mininterval=0.2 if sys.stderr.isatty() else 10,
         dynamic_ncols=True,
         disable=not runtime.is_main,
     )
@@ -132,8 +133,10 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
             bar.update(len(ids))
             if state.step % config.log_every_steps == 0:
                 tracker.log({f"step/{name}": float(value) for name, value in losses.items()}, state.step)
-                bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
-                bar.set_postfix_str(", ".join(f"{name} {float(value):.4f}" for name, value in losses.items()))
+                bar.set_description(f"epoch {epoch + 1}/{config.epochs}", refresh=False)
+                bar.set_postfix_str(
+                    ", ".join(f"{name} {float(value):.4f}" for name, value in losses.items()), refresh=False
+                )
             if config.save_every_steps and state.step % config.save_every_steps == 0:
                 save(folder.latest)
             if stop.agreed(runtime):
@@ -227,9 +230,9 @@ class TrainingStep:
         losses = self.losses if labelled else self.losses_2d
         total, terms = losses(prediction.float(), target, weights)
         if not torch.isfinite(total):
-            names = ", ".join(sorted(set(clips.sources(ids[part]))))
+            names = ", ".join(sorted(set(clips.source_names(ids[part]))))
             raise UserError(
-                f"the loss is {float(total)} at step {state.step}; the batch holds clips of {names}. "
+                f"the loss is {float(total.detach())} at step {state.step}; the batch holds clips of {names}. "
                 "Look at them with tools/preview_data.py, or lower learning_rate, or set grad_clip."
             )
         for group in self.optimizer.param_groups:
@@ -269,7 +272,7 @@ class Validation:
     def measure(self, model: nn.Module, runtime: engine.Runtime, losses: WeightedLosses) -> dict[str, float]:
         """Losses and errors in mm."""
         prediction, means = self.predict(model, runtime, losses)
-        prediction_mm = root_relative_mm(prediction, self.motion, self.skeleton)
+        prediction_mm = root_relative_mm(prediction, self.clips)
         summary = evaluate(
             prediction_mm,
             self.motion,
@@ -308,8 +311,7 @@ def report(
     text = write_report(
         out,
         test.predict(model, runtime)[0],
-        test.motion,
-        skeleton,
+        test.clips,
         kept=test.kept,
         pck_threshold_mm=config.pck_threshold_mm,
         train_motion=data.labelled_motion,

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from lib import metrics
 from lib.data.clips import ClipSet
 from lib.data.motion import Motion
-from lib.data.normalize import denormalize_3d
 from lib.data.targets import relative_target
 from lib.draw import prediction_sheet
 from lib.engine import Runtime
@@ -78,19 +77,25 @@ def predict(
     return (total / count[:, None, None]).numpy(), {name: value / len(clips) for name, value in sums.items()}
 
 
-def root_relative_mm(normalized: np.ndarray, motion: Motion, skeleton: Skeleton) -> np.ndarray:
-    """Poses (F, J, 3) normalized by the image -> mm relative to the root, by the set's own scale of each frame."""
-    assert motion.factor_mm_per_px is not None
-    pose_mm = denormalize_3d(normalized, motion.size_px[:, None]) * motion.factor_mm_per_px[:, None, None]
-    return pose_mm - skeleton.root_of(pose_mm)
+def root_relative_mm(normalized: np.ndarray, clips: ClipSet) -> np.ndarray:
+    """Predictions (F, J, 3) in the units of a set's batches -> mm relative to the root, by each frame's scale."""
+    factors = [truth_factor(motion) for motion in clips.motions]
+    pose_mm = normalized * (clips.px_per_unit() * np.concatenate(factors))[:, None, None]
+    return pose_mm - clips.skeleton.root_of(pose_mm)
 
 
-def truth_mm(motion: Motion, skeleton: Skeleton) -> np.ndarray:
-    """Labels (F, J, 3) in mm relative to the root. Raises ``UserError`` for a set without 3D labels."""
+def truth_factor(motion: Motion) -> np.ndarray:
+    """mm per px (F,). Raises ``UserError`` for a set without 3D labels in mm."""
     if motion.joints_mm is None or motion.factor_mm_per_px is None:
         raise UserError(
             "this set has no labels in mm (joints_2.5d_image and 2.5d_factor): it can be trained on, not evaluated"
         )
+    return motion.factor_mm_per_px
+
+
+def truth_mm(motion: Motion, skeleton: Skeleton) -> np.ndarray:
+    """Labels (F, J, 3) in mm relative to the root. Raises ``UserError`` for a set without them."""
+    truth_factor(motion)
     return motion.joints_mm - skeleton.root_of(motion.joints_mm)
 
 
@@ -157,7 +162,7 @@ def baselines_mm(motion: Motion, train: Motion, skeleton: Skeleton) -> dict[str,
     """
     mean_pose = truth_mm(train, skeleton).mean(0)
     flat = np.concatenate([motion.joints_2d, np.zeros_like(motion.joints_2d[..., :1])], -1)
-    flat = np.nan_to_num(flat) * motion.factor_mm_per_px[:, None, None]
+    flat = np.nan_to_num(flat) * truth_factor(motion)[:, None, None]
     flat = flat - skeleton.root_of(flat)
     with_depth = flat.copy()
     with_depth[..., 2] = mean_pose[:, 2]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from lib.data.clips import ClipSet
 from lib.data.motion import Motion
-from lib.data.normalize import denormalize_3d
 from lib.errors import UserError
 from lib.evaluate import (
     POSE_MEASURES,
@@ -21,7 +21,6 @@ from lib.evaluate import (
     table,
 )
 from lib.files import atomic_path, atomic_write_text
-from lib.skeleton import Skeleton
 
 COLUMNS = {key: f"{heading} mm" for key, (heading, _) in POSE_MEASURES.items()}
 
@@ -29,8 +28,7 @@ COLUMNS = {key: f"{heading} mm" for key, (heading, _) in POSE_MEASURES.items()}
 def write_report(
     out: Path,
     prediction: np.ndarray,
-    motion: Motion,
-    skeleton: Skeleton,
+    clips: ClipSet,
     *,
     kept: np.ndarray,
     pck_threshold_mm: float,
@@ -38,22 +36,24 @@ def write_report(
     untrained: np.ndarray | None,
     extra: Mapping[str, Any],
 ) -> str:
-    """Write everything about one set of normalized predictions (F, J, 3) into a folder; returns the table's text.
+    """Write everything about predictions (F, J, 3) of a set into a folder; returns the table's text.
 
-    Files: ``metrics.json`` (frame means, action means, per action, per joint, baselines, and ``extra``),
-    ``X3D.npy`` (F, J, 3) px, ``X3D_mm.npy`` (F, J, 3) mm relative to the root, ``predictions.png``, ``table.txt``.
-    The baselines mean_pose and mean_depth need the training set; without it they are left out.
+    ``prediction`` and ``untrained`` are in the units of the set's batches. Files: ``metrics.json`` (frame means,
+    action means, per action, per joint, baselines, and ``extra``), ``X3D.npy`` (F, J, 3) px as MotionBERT writes
+    it (a root-relative pose lies in the middle of the image), ``X3D_mm.npy`` (F, J, 3) mm relative to the root,
+    ``predictions.png``, ``table.txt``. Without a training set the baselines that need it are left out.
     """
+    motion, skeleton = Motion.concat(clips.motions), clips.skeleton
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror}; choose another --out_path") from None
-    prediction_mm = root_relative_mm(prediction, motion, skeleton)
+    prediction_mm = root_relative_mm(prediction, clips)
     result = evaluate(prediction_mm, motion, skeleton, kept=kept, pck_threshold_mm=pck_threshold_mm)
 
     others = baselines_mm(motion, train_motion, skeleton) if train_motion is not None else {}
     if untrained is not None:
-        others["untrained"] = root_relative_mm(untrained, motion, skeleton)
+        others["untrained"] = root_relative_mm(untrained, clips)
     baselines = {}
     for name, pose_mm in others.items():
         summary = evaluate(pose_mm, motion, skeleton, kept=kept, pck_threshold_mm=pck_threshold_mm).summary
@@ -63,10 +63,9 @@ def write_report(
     text = report_text(summary)
     atomic_write_text(out / "metrics.json", json.dumps(summary, indent=1) + "\n")
     atomic_write_text(out / "table.txt", text + "\n")
-    for name, array in (
-        ("X3D.npy", denormalize_3d(prediction, motion.size_px[:, None])),
-        ("X3D_mm.npy", prediction_mm),
-    ):
+    middle_px = np.pad(motion.size_px / 2, ((0, 0), (0, 1)))[:, None]
+    prediction_px = prediction * clips.px_per_unit()[:, None, None] + middle_px
+    for name, array in (("X3D.npy", prediction_px), ("X3D_mm.npy", prediction_mm)):
         with atomic_path(out / name) as temporary:
             np.save(temporary, array.astype(np.float32))
     rows = np.flatnonzero(kept)

@@ -86,7 +86,7 @@ def test_the_protocol_of_motionbert_is_reproduced(rootrel):
     scored = motion.select(frames)
     kept = evaluate.kept_frames(scored, ["s_09_act_05_subact_02"])
     summary = evaluate.evaluate(
-        evaluate.root_relative_mm(prediction, scored, SKELETON),
+        evaluate.root_relative_mm(prediction, ClipSet(scored, 9, 9)),
         scored,
         SKELETON,
         kept=kept,
@@ -106,7 +106,7 @@ def test_an_oracle_scores_zero_on_every_frame(clip_len, flip):
     model = Oracle(Motion.concat([motion, mirrored(motion)]) if flip else motion)
     prediction, _ = evaluate.predict(model, clips, SKELETON, RUNTIME, batch_size=4, rootrel=True, flip=flip)
     error = evaluate.evaluate(
-        evaluate.root_relative_mm(prediction, motion, SKELETON),
+        evaluate.root_relative_mm(prediction, clips),
         motion,
         SKELETON,
         kept=all_kept(motion),
@@ -197,8 +197,7 @@ def test_a_report_holds_figures_arrays_and_pictures(tmp_path):
     text = report.write_report(
         tmp_path,
         prediction,
-        motion,
-        SKELETON,
+        ClipSet(motion, 9, 9),
         kept=all_kept(motion),
         pck_threshold_mm=150,
         train_motion=motion,

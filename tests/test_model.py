@@ -12,8 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lib.errors import UserError
-from lib.model import DSTformer as module
-from lib.model.DSTformer import Attention, DSTformer, StochasticDepth
+from lib.model import layers
+from lib.model.DSTformer import DSTformer
+from lib.model.layers import Attention, StochasticDepth
 from lib.skeleton import load_skeleton
 from tools.benchmark_model import make_plain
 
@@ -184,7 +185,7 @@ def test_memory_kept_for_the_backward_pass(monkeypatch):
     sizes = SMALL | {"mlp_ratio": 4}
     lean = bytes_for_backward(DSTformer(**sizes))
     recomputing = bytes_for_backward(DSTformer(**sizes, activation_checkpointing=True))
-    monkeypatch.setattr(module, "recomputed", lambda function, x, draws=False: function(x))
+    monkeypatch.setattr(layers, "recomputed", lambda function, x, draws=False: function(x))
     everything = bytes_for_backward(DSTformer(**sizes))
     assert lean < 0.75 * everything
     assert recomputing < 0.35 * lean

@@ -25,7 +25,7 @@ joint_format: {joint_format}
 train_split: train
 eval_split: validate
 test_split: test
-worker: {{subjects: 2, cameras: 1, seconds: 2.0, fps: 15}}
+worker: {{subjects: 2, clips: 4, cameras_per_clip: 1, seconds: 2.0, fps: 15}}
 clip_len: 9
 data_stride: 5
 maxlen: 9

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.files import atomic_write_text
-from lib.model.DSTformer import MLP, Attention, DSTformer
+from lib.model.DSTformer import DSTformer
+from lib.model.layers import MLP, Attention
 from lib.model.loss import WeightedLosses
 from lib.skeleton import load_skeleton
 

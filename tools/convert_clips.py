@@ -3,8 +3,8 @@
 
     python tools/convert_clips.py --config configs/pose3d/h36m_lite.yaml --out data/motion3d/MB3D_f243s81/H36M
 
-Training clips start every data_stride frames, those of other splits every clip_len. This project trains from the
-big file directly, and faster; the folders are for other code that reads MotionBERT's layout.
+Training clips start every data_stride frames, those of other splits every clip_len. This project trains from
+the big file directly, and faster; the folders are for other code that reads MotionBERT's layout.
 """
 
 from __future__ import annotations

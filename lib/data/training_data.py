@@ -85,6 +85,9 @@ def build_clips(config: Any, motion: Motion, stride: int | None = None) -> ClipS
         motion,
         config.clip_len,
         stride or config.data_stride,
-        gt_2d=(config.gt_2d or config.synthetic) and motion.joints_image is not None,
+        gt_2d=config.gt_2d and motion.joints_image is not None,
+        synthetic=config.synthetic and motion.joints_image is not None,
         no_conf=config.no_conf,
+        missing=config.missing,
+        input_scale=config.input_scale,
     )

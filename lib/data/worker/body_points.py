@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lib.data.worker.anthropometry import Subject, reference_subject
+from lib.data.worker.anthropometry import HEEL_SOLE, Subject, reference_subject
 from lib.data.worker.kinematics import PARENT, SEGMENTS, SIDE_SIGN, SIDES
 from lib.errors import UserError
 
@@ -116,6 +116,7 @@ _SIDE: dict[str, Place] = {
     "medial_malleolus": ("shank", "ankle", (4, 3, -36)),
     "lateral_malleolus": ("shank", "ankle", (-4, -3, 36)),
     "heel": ("foot", None, (-64, -44, 0)),
+    "heel_sole": ("foot", None, HEEL_SOLE),  # what touches the floor; not in the shared list of names
     "first_mtp": ("foot", "toes", (15, 3, -37)),
     "fifth_mtp": ("foot", "toes", (-15, -3, 37)),
     "foot_ball": ("foot", "toes", (0, 0, 0)),

@@ -24,7 +24,7 @@ _SPREAD = (
     (("knee", "condyle"), 0.087),
 )
 _SPREAD_TRUNK = 0.107
-ERROR_OF_SPREAD = 0.17  # a good detector's error against the spread of annotations
+ERROR_OF_SPREAD = 0.14  # a good detector's error against the spread of annotations
 AREA_ROOT = 0.45  # square root of a person's area against the stature
 
 # points that span the capsules of the body, with radius in fractions of stature

@@ -22,9 +22,9 @@ from lib.errors import UserError
 from lib.skeleton import Skeleton
 
 SPLITS = ("train", "validate", "test")
-# how demanding the drawn tasks are, 0..1: lower shelves, heavier loads, longer reaches
-CLIPS_PER_PERSON = 4  # in worker_clips
 LEAD_S = 3.0  # clips begin somewhere in the first seconds of what the worker does
+CLIPS_PER_PERSON, CLIP_LEAD_S = 4, 8.0  # in worker_clips, whose clips may be much shorter than a task
+# how demanding the drawn tasks are, 0..1: lower shelves, heavier loads, longer reaches
 SEVERITY = {"train": (0.0, 0.8), "validate": (0.1, 0.85), "test": (0.35, 1.0)}
 
 
@@ -35,7 +35,7 @@ def record_session(
     frames: int,
     fps: float,
     split: str,
-    lead_s: float = LEAD_S,
+    lead_s: float,
 ) -> Session:
     """One clip of each listed task by a subject, about half of them mirrored (left-handed)."""
     parts, mirrored = [], []
@@ -113,17 +113,14 @@ def worker_clips(
     A new person for every four clips; each clip is a random cut of a longer task. The next call with the same
     generator gives other clips.
     """
-    known = list(tasks) if tasks is not None else list(split_tasks(split))
+    known = _task_names(split, tasks)
     people = np.random.SeedSequence(int(rng.integers(2**63))).spawn(-(-n // CLIPS_PER_PERSON))
-    films = []
-    for number, person in enumerate(people):
-        body, order, clip_seeds, film_seeds = person.spawn(4)
-        subject = draw_subject(np.random.default_rng(body), f"{split}_s{number:03d}")
-        count = min(CLIPS_PER_PERSON, n - number * CLIPS_PER_PERSON)
-        chosen = _task_order(np.random.default_rng(order), known, count)
-        session = record_session(clip_seeds, subject, chosen, clip_len, fps, split, lead_s=8.0)
-        films.append(film(skeleton, session, film_seeds, 1, fps, split, detector, False)[0])
-    return Motion.concat(films)
+    motions = []
+    for number, seeds in enumerate(people):
+        clips = min(CLIPS_PER_PERSON, n - number * CLIPS_PER_PERSON)
+        session, films = _session(seeds, number, known, clips, clip_len, fps, split, CLIP_LEAD_S)
+        motions.append(film(skeleton, session, films, 1, fps, split, detector, False)[0])
+    return Motion.concat(motions)
 
 
 def _make(
@@ -139,36 +136,55 @@ def _make(
     split: str,
     with_truth: bool,
 ) -> tuple[Motion, WorkerTruth | None]:
-    if split not in SPLITS:
-        raise UserError(f"split '{split}' of the worker motion: allowed are {', '.join(SPLITS)}")
-    known = list(tasks) if tasks is not None else list(split_tasks(split))
-    for name in known:
-        TASKS.get(name)
-    counts = {"subjects": subjects, "clips": 1 if clips is None else clips, "cameras": cameras}
-    for key, value in counts.items():
-        if value < 1:
+    known = _task_names(split, tasks)
+    for key, value in {"subjects": subjects, "clips": clips, "cameras": cameras}.items():
+        if value is not None and value < 1:
             raise UserError(f"worker: {key} is {value}, must be at least 1")
     if (frames := round(seconds * fps)) < 2:
         raise UserError(f"worker: {seconds} s at {fps} fps is less than two frames")
-    root = np.random.SeedSequence([seed, SPLITS.index(split)])
-    films = []
-    for number, person in enumerate(root.spawn(subjects)):
-        body, order, clip_seeds, film_seeds = person.spawn(4)
-        subject = draw_subject(np.random.default_rng(body), f"{split}_s{number:03d}")
-        chosen = _task_order(np.random.default_rng(order), known, clips)
-        session = record_session(clip_seeds, subject, chosen, frames, fps, split)
-        films.append(film(skeleton, session, film_seeds, cameras, fps, split, detector, with_truth))
-    motion = Motion.concat([motion for motion, _ in films])
+    filmed = []
+    for number, seeds in enumerate(np.random.SeedSequence([seed, SPLITS.index(split)]).spawn(subjects)):
+        session, films = _session(seeds, number, known, clips or len(known), frames, fps, split, LEAD_S)
+        filmed.append(film(skeleton, session, films, cameras, fps, split, detector, with_truth))
+    motion = Motion.concat([motion for motion, _ in filmed])
     if not with_truth:
         return motion, None
-    return motion, _join_truth(motion, [truth for _, truth in films if truth is not None])
+    return motion, _join_truth(motion, [truth for _, truth in filmed if truth is not None])
 
 
-def _task_order(rng: np.random.Generator, tasks: list[str], clips: int | None) -> list[str]:
+def _session(
+    seeds: np.random.SeedSequence,
+    number: int,
+    tasks: list[str],
+    clips: int,
+    frames: int,
+    fps: float,
+    split: str,
+    lead_s: float,
+) -> tuple[Session, np.random.SeedSequence]:
+    """A new person doing ``clips`` of the tasks, and the seeds for filming it."""
+    body, order, clip_seeds, film_seeds = seeds.spawn(4)
+    subject = draw_subject(np.random.default_rng(body), f"{split}_s{number:03d}")
+    chosen = _task_order(np.random.default_rng(order), tasks, clips)
+    return record_session(clip_seeds, subject, chosen, frames, fps, split, lead_s), film_seeds
+
+
+def _task_names(split: str, tasks: Sequence[str] | None) -> list[str]:
+    """Names of the tasks to draw from; an unknown split or task, or none at all, raises ``UserError``."""
+    if split not in SPLITS:
+        raise UserError(f"split '{split}' of the worker motion: allowed are {', '.join(SPLITS)}")
+    names = list(split_tasks(split) if tasks is None else tasks)
+    for name in names:
+        TASKS.get(name)
+    if not names:
+        raise UserError(f"worker: tasks is empty; known: {', '.join(TASKS.names())}")
+    return names
+
+
+def _task_order(rng: np.random.Generator, tasks: list[str], clips: int) -> list[str]:
     """Tasks of one subject's clips: all once in a drawn order, then again as often as needed."""
-    count = len(tasks) if clips is None else clips
-    rounds = [rng.permutation(tasks) for _ in range(-(-count // len(tasks)))]
-    return [str(name) for name in np.concatenate(rounds)[:count]]
+    rounds = [rng.permutation(tasks) for _ in range(-(-clips // len(tasks)))]
+    return [str(name) for name in np.concatenate(rounds)[:clips]]
 
 
 def _join_truth(motion: Motion, parts: list[WorkerTruth]) -> WorkerTruth:
