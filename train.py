@@ -24,12 +24,12 @@ from lib import engine
 from lib.checkpoint import load_checkpoint, load_weights, model_weights, save_checkpoint, source_skeleton_of
 from lib.config import add_config_flags, dump_config, load_config
 from lib.data.augment import Augment
-from lib.data.build import build_augment, build_motion
+from lib.data.build import build_augment
 from lib.data.checks import check_split_overlap, raise_or_log
 from lib.data.targets import relative_target
-from lib.data.training_data import TrainingData, build_clips, build_training_data
+from lib.data.training_data import TrainingData, build_training_data
 from lib.errors import UserError
-from lib.evaluate import evaluate, kept_frames, predict, root_relative_mm
+from lib.evaluation_set import build_evaluation_set
 from lib.legacy import add_legacy_flags, flag_notes, flag_overrides
 from lib.model.build import build_model, freeze_all_but
 from lib.model.loss import WeightedLosses
@@ -76,7 +76,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
     config_text = dump_config(config)
     start = folder.starting_point(arguments.resume, config_text)
     data = build_training_data(config, skeleton)
-    validation = None if config.no_eval else Validation(config, skeleton, config.eval_split)
+    validation = None if config.no_eval else build_evaluation_set(config, skeleton, config.eval_split)
     if validation is not None:
         raise_or_log(check_split_overlap(data.labelled_motion, validation.motion))
 
@@ -246,43 +246,6 @@ class TrainingStep:
         return dict(zip(["loss", *terms], shared, strict=True))
 
 
-class Validation:
-    """A set that a model is measured on after each epoch."""
-
-    def __init__(self, config: Any, skeleton: Skeleton, split: str) -> None:
-        self.config, self.skeleton = config, skeleton
-        self.motion = build_motion(config, skeleton, split)
-        self.clips = build_clips(config, self.motion, stride=config.clip_len)
-        self.kept = kept_frames(self.motion, config.skip_sources)
-
-    def predict(self, model: nn.Module, runtime: engine.Runtime, losses: WeightedLosses | None = None) -> Any:
-        """Normalized predictions (F, J, 3) of every frame and the mean of each loss."""
-        config = self.config
-        return predict(
-            model,
-            self.clips,
-            self.skeleton,
-            runtime,
-            batch_size=config.eval_batch_size,
-            rootrel=config.rootrel,
-            flip=config.eval_flip,
-            criterion=losses,
-        )
-
-    def measure(self, model: nn.Module, runtime: engine.Runtime, losses: WeightedLosses) -> dict[str, float]:
-        """Losses and errors in mm."""
-        prediction, means = self.predict(model, runtime, losses)
-        prediction_mm = root_relative_mm(prediction, self.clips)
-        summary = evaluate(
-            prediction_mm,
-            self.motion,
-            self.skeleton,
-            kept=self.kept,
-            pck_threshold_mm=self.config.pck_threshold_mm,
-        ).summary
-        return {**means, "mpjpe_mm": summary["mpjpe_mm"], "p_mpjpe_mm": summary["p_mpjpe_mm"]}
-
-
 def evaluate_checkpoint(
     arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtime: engine.Runtime
 ) -> int:
@@ -305,7 +268,7 @@ def report(
 ) -> None:
     """Judge a model on the test split beside the baselines; prints the table and writes it into ``out``."""
     split = config.test_split or config.eval_split
-    test = Validation(config, skeleton, split)
+    test = build_evaluation_set(config, skeleton, split)
     engine.seed_everything(config.seed)
     untrained = build_model(config, skeleton).to(runtime.device)
     text = write_report(

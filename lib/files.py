@@ -85,7 +85,8 @@ def load_pickle(path: str | Path) -> Any:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # a damaged stream can raise nearly anything
-        raise UserError(f"{path} is not a whole pickle (truncated or damaged): {error}") from None
+        problem = f"{type(error).__name__}: {error}"
+        raise UserError(f"{path} is no whole pickle (truncated, damaged, or too big): {problem}") from None
 
 
 class _RefusedError(Exception):

@@ -65,7 +65,9 @@ def test_motionbert_flip(channels):
 def test_flip_takes_whole_clips_and_goes_with_the_label(name):
     skeleton = load_skeleton(name)
     batch = batch_of(skeleton, clips=64, frames=4)
+    batch["weight"] = batch["input"][..., 2]
     result = Augment(skeleton, flip=True)(batch, generator())
+    assert torch.equal(result["weight"], result["input"][..., 2])
     flipped = {key: flip_pose(batch[key], skeleton.flip_idx) for key in ("input", "target")}
     chosen = 0
     for clip in range(64):
@@ -204,8 +206,9 @@ def test_noise_files_of_other_joints_or_content_are_refused(motionbert_files, tm
     torch.save({"mean": 1}, tmp_path / "other.pth")
     with pytest.raises(UserError, match="must hold mean, std and weight"):
         Augment(H36M, noise=True, noise_path=str(tmp_path / "other.pth"))
+    torch.save({"mean": Path()}, tmp_path / "evil.pth")
     with pytest.raises(UserError, match="no file of plain tensors"):
-        Augment(H36M, noise=True, noise_path=motionbert_files["d2c_params_path"])
+        Augment(H36M, noise=True, noise_path=str(tmp_path / "evil.pth"))
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1]))
     with pytest.raises(UserError, match="numbers a, b, m and s"):
         Augment(H36M, noise=True, d2c_params_path=str(tmp_path / "list.pkl"))

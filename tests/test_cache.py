@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,10 @@ def reads(monkeypatch) -> list:
     return written
 
 
+def caches(config: dict) -> list[str]:
+    return [path.name for path in Path(config["cache_dir"]).iterdir() if path.is_dir()]
+
+
 def test_a_cached_motion_is_the_same(config, reads):
     direct = build_motion({**config, "cache_dir": None}, H36M, "train")
     for _ in range(2):
@@ -79,12 +84,12 @@ def test_frames_stay_on_disk(config):
 )
 def test_other_arguments_have_another_cache(config, reads, changes):
     build_motion(config, H36M, "train")
-    first = {path.name for path in os.scandir(config["cache_dir"])}
+    first = set(caches(config))
     build_motion({**config, **changes}, H36M, "train")
     build_motion(config, H36M, "test")
     build_motion(config, H36M, "train")
     assert len(reads) == 3
-    assert len({path.name for path in os.scandir(config["cache_dir"])} - first) == 2
+    assert len(set(caches(config)) - first) == 2
 
 
 def test_keys_that_do_not_matter_share_it(config, reads):
@@ -123,6 +128,12 @@ def test_the_fingerprint_sees_both_ends(tmp_path):
     assert len({one["size"] for one in prints}) == 1
 
 
+def test_several_processes_write_it_once(config, reads):
+    with ThreadPoolExecutor(4) as pool:
+        motions = list(pool.map(lambda _: build_motion(config, H36M, "train"), range(4)))
+    assert len(reads) == 1 and all(np.isfinite(motion.joints_2d).all() for motion in motions)
+
+
 def test_a_half_written_cache_is_not_used(config, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
@@ -131,7 +142,7 @@ def test_a_half_written_cache_is_not_used(config, monkeypatch):
         context.setattr(cache.json, "dumps", lambda *given, **keys: "" if keys else fail())
         with pytest.raises(KeyboardInterrupt):
             build_motion(config, H36M, "train")
-    assert not list(os.scandir(config["cache_dir"]))
+    assert not caches(config)
     assert build_motion(config, H36M, "train").num_frames == 75
 
 

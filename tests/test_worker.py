@@ -15,6 +15,7 @@ from lib.data.worker import TASKS, make_worker_motion, make_worker_truth, split_
 from lib.data.worker.anthropometry import draw_subject, reference_subject
 from lib.data.worker.body_points import place_points, point_names
 from lib.data.worker.camera import RANGES, draw_camera
+from lib.data.worker.fingers import FINGER_LIMITS_DEG
 from lib.data.worker.generate import LEAD_S, SPLITS, record_session
 from lib.data.worker.kinematics import (
     DOF_INDEX,
@@ -322,9 +323,9 @@ def test_joint_limits_hold(task):
         subject = draw_subject(np.random.default_rng(seed), "someone")
         session = record_session(seeds, subject, [task], 150, 20.0, SPLITS[seed], LEAD_S)
         for name, values in zip(DOF_NAMES, session.dofs, strict=True):
-            low, high = subject.limits.get(
-                name.removeprefix("left_").removeprefix("right_"), (-np.inf, np.inf)
-            )
+            plain = name.removeprefix("left_").removeprefix("right_")
+            finger = plain.partition("_")[2] if plain not in FINGER_LIMITS_DEG else plain
+            low, high = subject.limits.get(plain) or FINGER_LIMITS_DEG.get(finger, (-np.inf, np.inf))
             assert values.min() > low - 0.5 and values.max() < high + 0.5, name
         for side in ("left", "right"):
             assert session.dofs[DOF_INDEX[f"{side}_knee_flexion"]].min() > 0.4  # never bent backward

@@ -26,8 +26,8 @@ class Augment:
     noise_std the jitter of each frame in normalized units). mask_ratio, mask_T_ratio: share of joints and
     of whole frames whose input becomes 0 in all channels; each works alone.
 
-    Input and target (if there is one, relative to the root or not) are mirrored and scaled alike, and so is
-    a weight (N,T,J) of the joints mirrored; noise and masks touch the input only. A batch's other entries
+    Input and target (if there is one, relative to the root or not) are mirrored and scaled alike, and a
+    weight (N,T,J) of the joints is mirrored; noise and masks touch the input only. A batch's other entries
     are passed on.
     """
 
@@ -52,7 +52,7 @@ class Augment:
         # one index over the J * 3 (or J * 2) numbers of a frame: several times faster than one over joints
         self.flip_columns = {
             channels: torch.tensor(skeleton.flip_idx[:, None] * channels + np.arange(channels)).flatten()
-            for channels in (2, 3)
+            for channels in (1, 2, 3)
         }
         self.flip, self.scale_range = flip, scale_range
         self.mask_ratio, self.mask_T_ratio = mask_ratio, mask_T_ratio
@@ -66,12 +66,9 @@ class Augment:
         draw = Draws(generator, coordinates["input"])
         if self.flip:
             chosen = (draw.uniform(draw.num_clips) < 0.5).nonzero().squeeze(1)
-            coordinates = {key: self._mirrored(x, chosen) for key, x in coordinates.items()}
             if "weight" in batch:
-                weight = batch["weight"]
-                coordinates["weight"] = weight.index_copy(
-                    0, chosen, weight[chosen][..., self.flip_idx.to(weight.device)]
-                )
+                coordinates["weight"] = batch["weight"]
+            coordinates = {key: self._mirrored(x, chosen) for key, x in coordinates.items()}
         if self.scale_range is not None:
             low, high = self.scale_range
             scale = low + (high - low) * draw.uniform(draw.num_clips, 1, 1, 1)
@@ -88,13 +85,14 @@ class Augment:
         return {**batch, **coordinates, "input": x}
 
     def _mirrored(self, x: Tensor, clips: Tensor) -> Tensor:
-        num_joints, channels = x.shape[-2:]
-        sign = torch.ones(channels, dtype=x.dtype, device=x.device)
-        sign[0] = -1
-        chosen = x.flatten(1).index_select(0, clips).view(-1, num_joints * channels)
-        chosen = chosen.index_select(1, self.flip_columns[channels].to(x.device)).mul_(
-            sign.repeat(num_joints)
-        )
+        """Poses (N,T,J,C), or weights (N,T,J), of which those numbered ``clips`` are seen in a mirror."""
+        num_joints, channels = x.shape[2], x.shape[3] if x.ndim == 4 else 1
+        columns = self.flip_columns[channels].to(x.device)
+        chosen = x.flatten(1).index_select(0, clips).view(-1, num_joints * channels).index_select(1, columns)
+        if x.ndim == 4:
+            sign = torch.ones(num_joints, channels, dtype=x.dtype, device=x.device)
+            sign[:, 0] = -1
+            chosen.mul_(sign.flatten())
         return x.flatten(1).index_copy(0, clips, chosen.view(len(clips), -1)).view(x.shape)
 
 

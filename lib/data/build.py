@@ -1,11 +1,11 @@
-"""From a config to data: the one place in lib/data that sees config keys."""
+"""From a config to a set of motion, and to the augmentation of its batches."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from lib.data import readers
@@ -26,8 +26,9 @@ def build_motion(
     one big file index it once and open the index from then on.
     """
     load_readers()
-    function = readers.READERS.get(reader or config["reader"])
-    arguments = _arguments(function, config)
+    reader = reader or config["reader"]
+    function = readers.READERS.get(reader)
+    arguments = _arguments(reader, config)
     missing = config.get("missing") or "hold"
 
     def read() -> Motion:
@@ -37,7 +38,7 @@ def build_motion(
     if not config.get("cache_dir") or file_of is None:
         return read()
     file = file_of(**{name: arguments.get(name) for name in inspect.signature(file_of).parameters})
-    key = {"reader": function.__name__, "split": split, "missing": missing, **arguments}
+    key = {"reader": reader, "split": split, "missing": missing, **arguments}
     return cached_motion(read, file, key, skeleton, config["cache_dir"])
 
 
@@ -53,11 +54,11 @@ def load_readers() -> None:
         importlib.import_module(f"{readers.__name__}.{module.name}")
 
 
-def _arguments(reader: Callable[..., Motion], config: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(reader: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Config values for the reader's named arguments; a null is the same as a missing key."""
-    parameters = list(inspect.signature(reader).parameters.values())[2:]
+    parameters = list(inspect.signature(readers.READERS.get(reader)).parameters.values())[2:]
     arguments = {p.name: config[p.name] for p in parameters if config.get(p.name) is not None}
     required = [p.name for p in parameters if p.default is p.empty and p.name not in arguments]
     if required:
-        raise UserError(f"the reader {config['reader']} needs the config keys {', '.join(required)}")
+        raise UserError(f"the reader {reader} needs the config keys {', '.join(required)}")
     return arguments

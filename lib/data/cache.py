@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from lib.data.motion import Labels, Motion
 from lib.errors import UserError
 from lib.files import atomic_path
 from lib.skeleton import Skeleton
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such lock; it matters to several processes only
+    fcntl = None  # type: ignore[assignment]
 
 _LAYOUT = 1  # raise it when the files below change, and old caches are written anew
 _MIB = 1 << 20
@@ -42,9 +48,10 @@ def cached_motion(
         "fingerprint": fingerprint(file),
         "joints": [skeleton.name, *skeleton.joints],
     }
-    if _meta(folder).get("key") != key:
-        write_motion(read(), folder, key)
-    return open_motion(folder, skeleton)
+    with _lock(folder):
+        if _meta(folder).get("key") != key:
+            write_motion(read(), folder, key)
+        return open_motion(folder, skeleton)
 
 
 def fingerprint(file: Path) -> dict[str, Any]:
@@ -101,6 +108,16 @@ def open_motion(folder: str | Path, skeleton: Skeleton) -> Motion:
         **labels,
         **arrays,
     )
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Let one process at a time write and open a cache: the others of a distributed run wait and then open it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _meta(folder: Path) -> dict[str, Any]:

@@ -71,7 +71,6 @@ REFERENCE_JOINTS = {
     "toes": ("foot", (122.0, -(0.039 * _H) + 12.0, 4.0)),  # metatarsophalangeal joints
 }
 HEEL_SOLE = (-48.0, -0.039 * _H, 0.0)  # in the foot frame
-TOE_TIP = (78.0, -10.0, -6.0)  # in the toes frame
 GRIP_CENTRE = (0.0, -0.40, -0.17)  # in the right hand, fractions of hand length: middle of a held handle
 
 # which drawn proportion stretches a segment along x, y, z

@@ -83,7 +83,7 @@ PARENT: dict[str, str | None] = {
     **{f"{side}_{segment}": f"{side}_{parent}" for side in SIDES for segment, parent in _HAND.items()},
 }
 SEGMENTS = tuple(PARENT)
-BODY_SEGMENTS = tuple(segment for segment in SEGMENTS if not any(finger in segment for finger in FINGERS))
+
 
 # the lumbar spine takes this share of the trunk angles, the lower neck this share of the neck angles
 ABDOMEN_SHARE = 0.55
@@ -141,11 +141,6 @@ def angles_yzx(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     z = np.arcsin(np.clip(matrix[..., 1, 0], -1.0, 1.0))
     x = np.arctan2(-matrix[..., 1, 2], matrix[..., 1, 1])
     return np.degrees(y), np.degrees(z), np.degrees(x)
-
-
-def apply(rotation: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Offsets (3,) or (F,3) turned by rotations (F,3,3) -> (F,3)."""
-    return (rotation @ offset[..., None])[..., 0] if offset.ndim > 1 else rotation @ offset
 
 
 def side_offset(subject: Subject, joint: str, side: str | None) -> np.ndarray:
