@@ -129,6 +129,10 @@ class DataKeys(SkeletonKeys):
     """Train on 2D-only sets too."""
     readers_2d: Annotated[list[Reader], BeforeValidator(_as_list)] = ["posetrack", "instavariety"]
     """Readers of the 2D-only sets."""
+    posetrack_root: str | None = None
+    """Folder of PoseTrack; null: MotionBERT's place."""
+    instavariety_root: str | None = None
+    """Folder of InstaVariety; null: MotionBERT's place."""
     posetrack_root: str = "data/motion2d/posetrack18_annotations"
     """Folder of PoseTrack (reader `posetrack`)."""
     instavariety_root: str = "data/motion2d/InstaVariety"

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib.allocator import keep_freed_memory
 from lib.errors import UserError
 
 
@@ -74,6 +75,7 @@ def start_runtime(precision: str = "fp32", device: str | None = None, threads: i
 
     ``device`` None takes a CUDA GPU if there is one. Raises ``UserError`` if the asked device is not there.
     """
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # From below to above. A name stands for the module or package in lib/; a layer may import itself and those
 # before it. A new file in lib/ gets its place here.
 LAYERS = [
-    ["errors", "registry", "files"],
+    ["errors", "registry", "files", "allocator"],
     ["anatomy", "joint_format", "conversion", "skeleton", "geometry"],
     ["angles", "body"],
     [
@@ -20,7 +20,7 @@ LAYERS = [
         *["engine", "checkpoint", "training_state", "run_folder", "tracking", "metrics", "draw"],
     ],
     ["data", "model"],
-    ["evaluate", "report", "ergo"],
+    ["evaluate", "evaluation_set", "report", "ergo"],
     ["wild"],
 ]
 STRANGERS = [("data", "model")]  # of one layer, but never import each other

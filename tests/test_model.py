@@ -108,20 +108,22 @@ def test_initial_weights_as_motionbert():
 
 
 @pytest.mark.parametrize("over", ["joints", "frames"])
+@pytest.mark.parametrize("size", [5, 40])  # written out and fused, on a CPU
 @pytest.mark.parametrize("qkv_bias", [False, True])
 @pytest.mark.parametrize("qk_scale", [None, 0.7])
-def test_attention_is_softmax_attention(over: str, qkv_bias: bool, qk_scale: float | None):
+def test_attention_is_softmax_attention(over: str, size: int, qkv_bias: bool, qk_scale: float | None):
     torch.manual_seed(0)
     attention = Attention(8, 2, qkv_bias, qk_scale, 0.0, 0.0, over)
-    x = torch.randn(2, 5, 3, 8)
-    query, key, value = attention.qkv(x).view(2, 5, 3, 3, 2, 4).permute(3, 0, 4, 1, 2, 5)  # 3,N,H,T,J,D
+    T, J = (size, 3) if over == "frames" else (3, size)
+    x = torch.randn(2, T, J, 8)
+    query, key, value = attention.qkv(x).view(2, T, J, 3, 2, 4).permute(3, 0, 4, 1, 2, 5)  # 3,N,H,T,J,D
     if over == "frames":
         query, key, value = (part.transpose(2, 3) for part in (query, key, value))
     weights = (query @ key.transpose(-2, -1) * (qk_scale or 4**-0.5)).softmax(-1)
     mixed = weights @ value
     if over == "frames":
         mixed = mixed.transpose(2, 3)
-    expected = attention.proj(mixed.permute(0, 2, 3, 1, 4).reshape(2, 5, 3, 8))
+    expected = attention.proj(mixed.permute(0, 2, 3, 1, 4).reshape(2, T, J, 8))
     torch.testing.assert_close(attention(x, nn.Identity()), expected)
 
 

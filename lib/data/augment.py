@@ -88,12 +88,14 @@ class Augment:
         """Poses (N,T,J,C), or weights (N,T,J), of which those numbered ``clips`` are seen in a mirror."""
         num_joints, channels = x.shape[2], x.shape[3] if x.ndim == 4 else 1
         columns = self.flip_columns[channels].to(x.device)
-        chosen = x.flatten(1).index_select(0, clips).view(-1, num_joints * channels).index_select(1, columns)
+        clip_size, row_size = x[0].numel(), num_joints * channels
+        chosen = x.flatten(1).index_select(0, clips).view(clip_size // row_size * len(clips), row_size)
+        chosen = chosen.index_select(1, columns)
         if x.ndim == 4:
             sign = torch.ones(num_joints, channels, dtype=x.dtype, device=x.device)
             sign[:, 0] = -1
             chosen.mul_(sign.flatten())
-        return x.flatten(1).index_copy(0, clips, chosen.view(len(clips), -1)).view(x.shape)
+        return x.flatten(1).index_copy(0, clips, chosen.view(len(clips), clip_size)).view(x.shape)
 
 
 def _scaled(x: Tensor, scale: Tensor, channels: int) -> Tensor:

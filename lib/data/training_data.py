@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from lib.data.build import build_motion
@@ -73,20 +74,33 @@ def build_training_data(config: Any, skeleton: Skeleton) -> TrainingData:
     return TrainingData(
         labelled=build_clips(config, motion),
         labelled_motion=motion,
-        unlabelled=tuple(build_clips(config, motion_2d) for motion_2d in motions_2d),
+        unlabelled=tuple(
+            build_clips(config, motion_2d, clip_len=usual_length(motion_2d)) for motion_2d in motions_2d
+        ),
         first_unlabelled_epoch=config.pretrain_3d_curriculum,
         steps_per_epoch=config.steps_per_epoch,
     )
 
 
-def build_clips(config: Any, motion: Motion, stride: int | None = None) -> ClipSet:
-    """Clips of a set as the config cuts and feeds them; ``stride`` None is the training stride."""
+def usual_length(motion: Motion) -> int:
+    """Median number of frames of a set's videos."""
+    return int(np.median(motion.videos[:, 1] - motion.videos[:, 0]))
+
+
+def build_clips(
+    config: Any, motion: Motion, stride: int | None = None, clip_len: int | None = None
+) -> ClipSet:
+    """Clips of a set as the config cuts and feeds them; ``stride`` None is the training stride.
+
+    ``clip_len`` may shorten them: tracks of 2D-only sets have a second or two, and are not stretched to a long clip.
+    """
+    labelled = motion.joints_image is not None
     return ClipSet(
         motion,
-        config.clip_len,
+        min(config.clip_len, clip_len or config.clip_len),
         stride or config.data_stride,
-        gt_2d=config.gt_2d and motion.joints_image is not None,
-        synthetic=config.synthetic and motion.joints_image is not None,
+        gt_2d=config.gt_2d and labelled,
+        synthetic=config.synthetic and labelled,
         no_conf=config.no_conf,
         missing=config.missing,
         input_scale=config.input_scale,
