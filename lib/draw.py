@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,9 @@ def frame_pose_3d(axis: Any, joints: np.ndarray, azimuth_deg: float = -70, eleva
     axis.set_xlim(centre[0] - half, centre[0] + half)
     axis.set_ylim(centre[2] - half, centre[2] + half)
     axis.set_zlim(-centre[1] - half, -centre[1] + half)
-    axis.set_box_aspect((1, 1, 1))
+    axis.set_box_aspect((1, 1, 1), zoom=1.45)
     axis.view_init(elev=elevation_deg, azim=azimuth_deg)
-    axis.set_xticklabels([])
-    axis.set_yticklabels([])
-    axis.set_zticklabels([])
+    axis.set_axis_off()
 
 
 def prediction_sheet(
@@ -59,24 +58,26 @@ def prediction_sheet(
 ) -> Path:
     """PNG with one column a frame: the 2D input (F, J, 2), and prediction beside truth (F, J, 3) from two sides."""
     count = len(titles)
-    figure = plt.figure(figsize=(2.5 * count, 7.6))
+    figure = plt.figure(figsize=(1.9 * count, 6.6))
+    grid = figure.add_gridspec(
+        3, count, left=0.01, right=0.99, top=0.86, bottom=0.01, wspace=0.02, hspace=0.02
+    )
     for column, title in enumerate(titles):
-        axis = figure.add_subplot(3, count, column + 1)
+        axis = figure.add_subplot(grid[0, column])
         draw_pose_2d(axis, joints_2d_px[column], skeleton)
         axis.invert_yaxis()
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_title(title, fontsize=7)
+        axis.set_axis_off()
+        axis.set_title(textwrap.fill(title, 26), fontsize=7)
         both = np.stack([prediction_mm[column], truth_mm[column]])
         for row, azimuth in ((1, -80), (2, -10)):
-            axis = figure.add_subplot(3, count, row * count + column + 1, projection="3d")
+            axis = figure.add_subplot(grid[row, column], projection="3d")
             draw_pose_3d(axis, truth_mm[column], skeleton, grey=True)
             draw_pose_3d(axis, prediction_mm[column], skeleton)
             frame_pose_3d(axis, both, azimuth_deg=azimuth)
     figure.suptitle(
-        "2D input; prediction (colour: left blue, right red) over truth (dashed), front and side", fontsize=9
+        "2D input; prediction (left blue, right orange) over truth (dashed) from the front and from the side",
+        fontsize=9,
     )
-    figure.tight_layout()
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=100)
     plt.close(figure)
     return Path(path)

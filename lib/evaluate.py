@@ -205,7 +205,7 @@ def draw_predictions(
     order = np.argsort(errors_mm)
     rows = order[np.linspace(0.02 * len(order), 0.98 * len(order) - 1, count).astype(int)]
     titles = [
-        f"{motion.action[int(row)]}\n{motion.source[int(row)]}\n{errors_mm[row]:.0f} mm" for row in rows
+        f"{motion.action[int(row)]} ({motion.source[int(row)]}): {errors_mm[row]:.0f} mm" for row in rows
     ]
     truth = truth_mm(motion, skeleton)[rows]
     return prediction_sheet(path, motion.joints_2d[rows], prediction_mm[rows], truth, titles, skeleton)
