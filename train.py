@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
+
+# Threads that wait must not spin: beside another program on the same cores a step would take 30 times as long.
+# Read by the OpenMP runtime when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +26,23 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from lib import engine
-from lib.checkpoint import load_checkpoint, load_weights, model_weights, save_checkpoint, source_skeleton_of
+from lib.checkpoint import (
+    check_meta,
+    load_checkpoint,
+    load_weights,
+    model_weights,
+    save_checkpoint,
+    source_skeleton_of,
+)
 from lib.config import add_config_flags, dump_config, load_config
 from lib.data.augment import Augment
 from lib.data.build import build_augment
 from lib.data.checks import check_split_overlap, raise_or_log
+from lib.data.motion import Motion
 from lib.data.targets import relative_target
-from lib.data.training_data import TrainingData, build_training_data
+from lib.data.training_data import build_training_data, checkpoint_meta
 from lib.errors import UserError
-from lib.evaluation_set import build_evaluation_set
+from lib.evaluation_set import EvaluationSet, build_evaluation_set
 from lib.legacy import add_legacy_flags, flag_notes, flag_overrides
 from lib.model.build import build_model, freeze_all_but
 from lib.model.loss import WeightedLosses
@@ -72,14 +85,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtime: engine.Runtime) -> int:
+    # everything that can be wrong is built before the data are read
     folder = RunFolder(Path(arguments.checkpoint))
     config_text = dump_config(config)
     start = folder.starting_point(arguments.resume, config_text)
-    data = build_training_data(config, skeleton)
-    validation = None if config.no_eval else build_evaluation_set(config, skeleton, config.eval_split)
-    if validation is not None:
-        raise_or_log(check_split_overlap(data.labelled_motion, validation.motion))
-
     engine.seed_everything(config.seed)
     model = build_model(config, skeleton).to(runtime.device)
     if start is None and (config.pretrained or config.finetune):
@@ -91,94 +100,94 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
         weight_decay=config.weight_decay,
     )
     average = engine.AveragedWeights(model, config.ema_decay) if config.ema_decay else None
-    state = continue_from(start, model, optimizer, average) if start else TrainingState()
-
-    plans = [data.epoch_plan(epoch, config.batch_size, config.seed) for epoch in range(config.epochs)]
-    rate = build_learning_rate(config, total_steps=sum(map(len, plans)))
     step = TrainingStep(model, optimizer, config, skeleton, runtime)
+
+    data = build_training_data(config, skeleton)
+    validation = None if config.no_eval else build_evaluation_set(config, skeleton, config.eval_split)
+    test = build_test_set(config, skeleton, validation)
+    for other in {validation, test} - {None}:
+        raise_or_log(check_split_overlap(data.labelled_motion, other.motion))
+    meta = checkpoint_meta(config, skeleton, data.labelled_motion.fps)
+    steps = [data.steps_in(epoch, config.batch_size) for epoch in range(config.epochs)]
+    clips = [sum(data.clips_in(epoch, config.batch_size)) for epoch in range(config.epochs)]
+    rate = build_learning_rate(config, total_steps=sum(steps))
+
+    state = TrainingState()
+    if start is not None:
+        check_meta(start.get("meta", {}), meta)
+        state = continue_from(start, model, optimizer, average, steps)
+        if not folder.best.exists():
+            state.best_mm = float("inf")
+        logger.info(f"continuing in epoch {state.epoch + 1} after {state.step_in_epoch} of its steps")
     tracker = start_tracker(arguments, config, config_text, folder, state, runtime)
+    stop = engine.StopRequest()
     logger.info(
         f"{skeleton.name}: {skeleton.num_joints} joints, root {'+'.join(skeleton.root)}; "
         f"{num_trained / 1e6:.2f} million weights train on {data.num_clips} clips of {config.clip_len} frames, "
-        f"{config.epochs} epochs of {len(plans[0])} steps, on {runtime.device} x {runtime.world_size}"
+        f"{config.epochs} epochs of {steps[0]} steps, on {runtime.device} x {runtime.world_size}"
     )
-    if start is not None:
-        logger.info(f"continuing in epoch {state.epoch + 1} after {state.step_in_epoch} of its steps")
-
-    def save(*paths: Path) -> None:
-        if runtime.is_main:
-            checkpoint = make_checkpoint(model, optimizer, average, state, data.meta(config))
-            for path in paths:
-                save_checkpoint(path, checkpoint)
-
-    stop = engine.StopRequest()
     bar = tqdm(
-        total=clips_in(plans),
-        initial=clips_in(plans[: state.epoch]) + clips_in([plans[state.epoch][: state.step_in_epoch]])
-        if state.epoch < config.epochs
-        else clips_in(plans),
+        total=sum(clips),
+        initial=min(sum(clips[: state.epoch]) + state.step_in_epoch * config.batch_size, sum(clips)),
         unit="clip",
         smoothing=0.05,
         mininterval=0.2 if sys.stderr.isatty() else 10,
         dynamic_ncols=True,
         disable=not runtime.is_main,
     )
-    model.train()
-    for epoch in range(state.epoch, config.epochs):
-        for clips, ids in plans[epoch][state.step_in_epoch :]:
-            losses = step(clips, ids, state, rate.at(state.step, epoch))
-            if average is not None:
-                average.update(model)
-            state.advance(losses, len(ids))
-            bar.update(len(ids))
-            if state.step % config.log_every_steps == 0:
-                tracker.log({f"step/{name}": float(value) for name, value in losses.items()}, state.step)
-                bar.set_description(f"epoch {epoch + 1}/{config.epochs}", refresh=False)
-                bar.set_postfix_str(
-                    ", ".join(f"{name} {float(value):.4f}" for name, value in losses.items()), refresh=False
-                )
-            if config.save_every_steps and state.step % config.save_every_steps == 0:
-                save(folder.latest)
-            if stop.agreed(runtime):
-                save(folder.latest)
-                bar.close()
-                tracker.close()
-                logger.info(f"stopped by {stop.name}; saved {folder.latest}; continue with --resume auto")
-                return 130
 
-        row = {f"train/{name}": value for name, value in state.epoch_losses().items()}
-        row["rate/learning_rate"] = rate.at(state.step - 1, epoch)
-        keep = []
-        if (
-            validation is not None
-            and runtime.is_main
-            and is_due(epoch, config.eval_every_epochs, config.epochs)
-        ):
-            with average.swapped_into(model) if average else nullcontext():
-                measured = validation.measure(model, runtime, step.losses)
-            row |= {f"validation/{name}": value for name, value in measured.items()}
-            if measured["mpjpe_mm"] < state.best_mm:
-                state.best_mm = measured["mpjpe_mm"]
-                keep.append(folder.best)
-        state.next_epoch()
-        if validation is None:
-            keep.append(folder.best)
-        if config.checkpoint_frequency and state.epoch % config.checkpoint_frequency == 0:
-            keep.append(folder.epoch(state.epoch))
-        # the best is written before the latest, so that a run killed in between measures this epoch again
-        save(*keep, folder.latest)
-        tracker.log(row, state.step)
+    def save(*paths: Path) -> None:
         if runtime.is_main:
-            bar.write(
-                f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-            )
-        runtime.wait_for_all()
-    bar.close()
-    tracker.close()
+            checkpoint = make_checkpoint(model, optimizer, average, state, meta)
+            for path in paths:
+                save_checkpoint(path, checkpoint)
 
-    if runtime.is_main and validation is not None:
+    model.train()
+    with closing(tracker), closing(bar):
+        for epoch in range(state.epoch, config.epochs):
+            plan = data.epoch_plan(epoch, config.batch_size, config.seed)
+            for source, ids in plan[state.step_in_epoch :]:
+                losses = step(source, ids, state, rate.at(state.step, epoch))
+                if average is not None:
+                    average.update(model)
+                state.advance(losses, len(ids))
+                bar.update(len(ids))
+                if state.step % config.log_every_steps == 0:
+                    tracker.log({f"step/{name}": value for name, value in losses.items()}, state.step)
+                    bar.set_description(f"epoch {epoch + 1}/{config.epochs}", refresh=False)
+                    bar.set_postfix_str(figures(losses), refresh=False)
+                if config.save_every_steps and state.step % config.save_every_steps == 0:
+                    save(folder.latest)
+                if stop.agreed(runtime):
+                    save(folder.latest)
+                    logger.info(f"stopped by {stop.name}; saved {folder.latest}; continue with --resume auto")
+                    return 130
+
+            row = {f"train/{name}": value for name, value in state.epoch_losses().items()}
+            row["rate/learning_rate"] = rate.at(state.step - 1, epoch)
+            keep = [] if validation else [folder.best]
+            due = (epoch + 1) % config.eval_every_epochs == 0 or epoch + 1 == config.epochs
+            if validation and due and runtime.is_main:
+                with average.swapped_into(model) if average else nullcontext():
+                    measured = validation.measure(model, runtime, step.losses)
+                row |= {f"validation/{name}": value for name, value in measured.items()}
+                if measured["mpjpe_mm"] < state.best_mm:
+                    state.best_mm = measured["mpjpe_mm"]
+                    keep.append(folder.best)
+            tracker.log(row, state.step)
+            tracker.draw()
+            if runtime.is_main:
+                bar.write(f"epoch {epoch + 1}: {figures(row)}")
+            state.next_epoch()
+            if state.epoch % config.checkpoint_frequency == 0:
+                keep.append(folder.epoch(state.epoch))
+            # the best is written before the latest: a run killed in between measures this epoch again
+            save(*keep, folder.latest)
+            runtime.wait_for_all()
+
+    if runtime.is_main and test is not None:
         model.load_state_dict(model_weights(load_checkpoint(folder.best)))
-        report(model, config, skeleton, runtime, folder.path, data)
+        report(model, config, runtime, folder.path, test, data.labelled_motion)
     return 0
 
 
@@ -204,7 +213,7 @@ class TrainingStep:
 
     def __call__(
         self, clips: Any, ids: Tensor, state: TrainingState, learning_rate: float
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, float]:
         """Take the step; returns each loss, averaged over the processes. A loss that is not finite stops the run."""
         runtime, config = self.runtime, self.config
         # everything random in this step follows from (seed, rank, step): a resumed run repeats it exactly
@@ -243,45 +252,71 @@ class TrainingStep:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)
         self.optimizer.step()
         shared = runtime.mean_over_processes(torch.stack([total.detach(), *terms.values()]) * share)
-        return dict(zip(["loss", *terms], shared, strict=True))
+        return dict(zip(["loss", *terms], shared.tolist(), strict=True))
 
 
 def evaluate_checkpoint(
     arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtime: engine.Runtime
 ) -> int:
+    if not runtime.is_main:
+        return 0
     checkpoint = load_checkpoint(arguments.evaluate)
+    meta = checkpoint.get("meta", {})
+    check_meta(meta, checkpoint_meta(config, skeleton, fps=None))
     model = build_model(config, skeleton).to(runtime.device)
-    source = source_skeleton_of(checkpoint.get("meta", {}), config.pretrained_joint_format)
-    load_weights(model, model_weights(checkpoint), skeleton=skeleton, source_skeleton=source)
+    load_weights(
+        model,
+        model_weights(checkpoint),
+        skeleton=skeleton,
+        source_skeleton=source_skeleton_of(meta, None, skeleton),
+    )
+    test = build_evaluation_set(config, skeleton, config.test_split or config.eval_split)
+    try:
+        train_motion = build_training_data(config, skeleton).labelled_motion
+    except UserError as error:
+        logger.warning(f"without baselines of the training set, which cannot be read: {error}")
+        train_motion = None
     out = Path(arguments.out_path or Path(arguments.evaluate).parent / "evaluation")
-    report(model, config, skeleton, runtime, out, build_training_data(config, skeleton))
+    report(model, config, runtime, out, test, train_motion)
     return 0
+
+
+def build_test_set(config: Any, skeleton: Skeleton, validation: EvaluationSet | None) -> EvaluationSet | None:
+    """Set of the final table; None if a run that asks for no evaluation has none."""
+    split = config.test_split or config.eval_split
+    if validation is not None and split == config.eval_split:
+        return validation
+    try:
+        return build_evaluation_set(config, skeleton, split)
+    except UserError as error:
+        if not config.no_eval:
+            raise
+        logger.warning(f"there will be no final table: {error}")
+        return None
 
 
 def report(
     model: nn.Module,
     config: Any,
-    skeleton: Skeleton,
     runtime: engine.Runtime,
     out: Path,
-    data: TrainingData,
+    test: EvaluationSet,
+    train_motion: Motion | None,
 ) -> None:
-    """Judge a model on the test split beside the baselines; prints the table and writes it into ``out``."""
-    split = config.test_split or config.eval_split
-    test = build_evaluation_set(config, skeleton, split)
+    """Judge a model beside the baselines; prints the table and writes everything into ``out``."""
     engine.seed_everything(config.seed)
-    untrained = build_model(config, skeleton).to(runtime.device)
+    untrained = build_model(config, test.skeleton).to(runtime.device)
     text = write_report(
         out,
         test.predict(model, runtime)[0],
         test.clips,
         kept=test.kept,
         pck_threshold_mm=config.pck_threshold_mm,
-        train_motion=data.labelled_motion,
+        train_motion=train_motion,
         untrained=test.predict(untrained, runtime)[0],
-        extra={"split": split, "joint_format": skeleton.name, "root": list(skeleton.root)},
+        extra={"split": test.split, "joint_format": test.skeleton.name, "root": list(test.skeleton.root)},
     )
-    logger.info(f"\n{skeleton.name}, split '{split}'\n\n{text}\n\nwritten to {out}")
+    logger.info(f"\n{test.skeleton.name}, split '{test.split}'\n\n{text}\n\nwritten to {out}")
 
 
 def start_from_pretrained(
@@ -297,7 +332,9 @@ def start_from_pretrained(
         model,
         model_weights(checkpoint),
         skeleton=skeleton,
-        source_skeleton=source_skeleton_of(checkpoint.get("meta", {}), config.pretrained_joint_format),
+        source_skeleton=source_skeleton_of(
+            checkpoint.get("meta", {}), config.pretrained_joint_format, skeleton
+        ),
         discard_last_layer=arguments.discard_last_layer,
     )
     logger.info(f"starting from {path}: " + "\n  ".join(loaded.lines()))
@@ -337,12 +374,8 @@ def build_learning_rate(config: Any, total_steps: int) -> engine.LearningRate:
     )
 
 
-def clips_in(plans: list[list[tuple[Any, Tensor]]]) -> int:
-    return sum(len(ids) for plan in plans for _, ids in plan)
-
-
-def is_due(epoch: int, every: int, epochs: int) -> bool:
-    return (epoch + 1) % every == 0 or epoch + 1 == epochs
+def figures(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 if __name__ == "__main__":

@@ -108,9 +108,10 @@ def load_weights(
 ) -> LoadReport:
     """Copy weights into a model and report what was not.
 
-    Without ``discard_last_layer`` every parameter must fit. With it, ``pos_embed`` (1, J, C) may belong to another
-    joint format: rows of joints with the same canonical name are copied if ``source_skeleton`` is known, the others
-    keep their initial values; any other parameter whose shape differs keeps its initial value too.
+    Without ``discard_last_layer`` every parameter must fit, and the file must hold no others. With it,
+    ``pos_embed`` (1, J, C) may belong to another joint format: rows of joints with the same canonical name are
+    copied if ``source_skeleton`` is known, the others keep their initial values; any other parameter whose shape
+    differs keeps its initial value too.
     Raises ``UserError`` on a mismatch, or if nothing fits at all.
     """
     if source_skeleton is not None and source_skeleton.name != skeleton.name and not discard_last_layer:
@@ -122,8 +123,8 @@ def load_weights(
     target = model.state_dict()
     report.unused = sorted(set(weights) - set(target))
     misfits = [name for name in target if name not in weights or weights[name].shape != target[name].shape]
-    if misfits and not discard_last_layer:
-        raise UserError(_misfit_message(misfits, weights, target, skeleton))
+    if (misfits or report.unused) and not discard_last_layer:
+        raise UserError(_misfit_message([*misfits, *report.unused], weights, target, skeleton))
     for name, value in target.items():
         if name == "pos_embed" and name in weights and discard_last_layer and source_skeleton is not None:
             report.by_joint[name] = _copy_rows(value, weights[name], skeleton, source_skeleton)
@@ -140,12 +141,34 @@ def load_weights(
     return report
 
 
-def source_skeleton_of(meta: dict[str, Any], named: str | None) -> Skeleton | None:
-    """Joint format that a checkpoint was trained on: from its ``meta``, else from ``pretrained_joint_format``."""
+def source_skeleton_of(meta: dict[str, Any], named: str | None, skeleton: Skeleton) -> Skeleton | None:
+    """Joint format that a checkpoint was trained on, None if unknown.
+
+    It stands in the checkpoint's ``meta``, else ``named`` says it (the key ``pretrained_joint_format``);
+    ``skeleton`` is the config's, which may come from a file of the user's that no name finds.
+    """
     stored = meta.get("joint_format")
+    if stored == skeleton.name:
+        return skeleton
     if stored and named and load_skeleton(stored) is not load_skeleton(named):
         raise UserError(f"pretrained_joint_format is {named}, but the checkpoint says {stored}")
     return load_skeleton(stored or named) if stored or named else None
+
+
+def check_meta(meta: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuse a checkpoint that was trained on other terms than the config's; MotionBERT's files tell none.
+
+    ``fps`` may differ: the caller knows the frame rate of the data at hand.
+    """
+    differing = [
+        f"{key}: checkpoint {meta[key]}, config {value}"
+        for key, value in expected.items()
+        if key != "fps" and key in meta and meta[key] != value
+    ]
+    if differing:
+        raise UserError(
+            f"the checkpoint was trained on other terms ({'; '.join(differing)}): adapt the config"
+        )
 
 
 @torch.no_grad()
@@ -169,7 +192,8 @@ def _misfit_message(
     shown = []
     for name in misfits[:4]:
         have = tuple(weights[name].shape) if name in weights else "missing"
-        shown.append(f"{name}: file {have}, model {tuple(target[name].shape)}")
+        want = tuple(target[name].shape) if name in target else "missing"
+        shown.append(f"{name}: file {have}, model {want}")
     more = f" and {len(misfits) - 4} more" if len(misfits) > 4 else ""
     hint = "check dim_feat, dim_rep, depth, mlp_ratio and maxlen of the config"
     if misfits == ["pos_embed"]:

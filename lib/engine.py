@@ -13,6 +13,7 @@ import random
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -84,12 +85,14 @@ def start_runtime(precision: str = "fp32", device: str | None = None, threads: i
     if device.startswith("cuda"):
         if not torch.cuda.is_available():
             raise UserError(f"device '{device}' was asked for, but torch sees no CUDA GPU; use --device cpu")
-        if world_size > 1:
-            device = f"cuda:{os.environ.get('LOCAL_RANK', rank)}"
+        if world_size > 1 or ":" not in device:
+            device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
         torch.cuda.set_device(torch.device(device))
         torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
     if world_size > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        backend = "nccl" if device.startswith("cuda") else "gloo"
+        # the others wait while the main process evaluates, which may take longer than the default ten minutes
+        torch.distributed.init_process_group(backend, timeout=timedelta(hours=4))
     return Runtime(torch.device(device), rank, world_size, precision)
 
 

@@ -60,7 +60,7 @@ def predict(
             if flip:
                 y = (y + flip_pose(model(flip_pose(x, skeleton.flip_idx)).float(), skeleton.flip_idx)) / 2
         if rootrel:
-            y = y - skeleton.root_of(y)
+            y = with_root_at_zero(y, skeleton)
         if criterion is not None and "target" in batch:
             target = relative_target(batch["target"].to(runtime.device), skeleton, rootrel)
             loss, terms = criterion(y, target)
@@ -75,6 +75,19 @@ def predict(
             f"{int((count == 0).sum())} frames of the set lie in no clip; use a stride of at most clip_len"
         )
     return (total / count[:, None, None]).numpy(), {name: value / len(clips) for name, value in sums.items()}
+
+
+def with_root_at_zero(x: Tensor, skeleton: Skeleton) -> Tensor:
+    """Root-relative predictions (N, T, J, 3) whose root is where it must be.
+
+    A root joint is set to zero, as MotionBERT's protocol does, and leaves the others where they are; a root that is
+    the mean of joints is subtracted.
+    """
+    if skeleton.root_idx is None:
+        return x - skeleton.root_of(x)
+    x = x.clone()
+    x[..., skeleton.root_idx, :] = 0
+    return x
 
 
 def root_relative_mm(normalized: np.ndarray, clips: ClipSet) -> np.ndarray:
@@ -120,8 +133,16 @@ def evaluate(
 
     The summary holds frame means, means over actions (published Human3.6M figures are these), per action and per
     joint errors, PCK and AUC, velocity and acceleration errors per frame step, and the limb-length error.
+    Raises ``UserError`` if no frame is kept or a prediction is not finite.
     """
     truth = truth_mm(motion, skeleton)
+    if not kept.any():
+        raise UserError("skip_sources leaves no frame to evaluate")
+    broken = ~np.isfinite(prediction_mm).all((1, 2))
+    if broken.any():
+        raise UserError(
+            f"the model's prediction is not finite on {int(broken.sum())} of {len(broken)} frames"
+        )
     per_frame = {key: measure(prediction_mm, truth) for key, (_, measure) in POSE_MEASURES.items()}
     per_frame["pck"] = metrics.pck(prediction_mm, truth, pck_threshold_mm)
     per_frame["auc"] = metrics.auc(prediction_mm, truth, pck_threshold_mm)
@@ -154,16 +175,20 @@ def kept_frames(motion: Motion, skip_sources: Sequence[str]) -> np.ndarray:
     return ~np.asarray(skipped, dtype=bool)[motion.source.codes]
 
 
-def baselines_mm(motion: Motion, train: Motion, skeleton: Skeleton) -> dict[str, np.ndarray]:
+def baselines_mm(clips: ClipSet, train: Motion | None) -> dict[str, np.ndarray]:
     """What any lifter has to beat, as root-relative poses (F, J, 3) in mm.
 
-    ``mean_pose``: the mean training pose for every frame. ``depth_zero``: the given 2D with every joint at the
-    root's depth. ``mean_depth``: the given 2D with the mean training depth of each joint.
+    ``mean_pose``: the mean training pose for every frame. ``depth_zero``: the 2D that the model is given, with every
+    joint at the root's depth. ``mean_depth``: the same with the mean training depth of each joint. Without a training
+    set with labels in mm (clip folders have none) only ``depth_zero`` is there.
     """
-    mean_pose = truth_mm(train, skeleton).mean(0)
-    flat = np.concatenate([motion.joints_2d, np.zeros_like(motion.joints_2d[..., :1])], -1)
-    flat = np.nan_to_num(flat) * truth_factor(motion)[:, None, None]
+    motion, skeleton = Motion.concat(clips.motions), clips.skeleton
+    given_px = motion.joints_image[..., :2] if clips.from_labels else motion.joints_2d
+    flat = np.pad(given_px, ((0, 0), (0, 0), (0, 1))) * truth_factor(motion)[:, None, None]
     flat = flat - skeleton.root_of(flat)
+    if train is None or train.joints_mm is None:
+        return {"depth_zero": flat}
+    mean_pose = truth_mm(train, skeleton).mean(0)
     with_depth = flat.copy()
     with_depth[..., 2] = mean_pose[:, 2]
     return {

@@ -10,18 +10,20 @@ import numpy as np
 from torch import nn
 
 from lib.data.build import build_motion
+from lib.data.checks import check_motion, raise_or_log
 from lib.data.clips import ClipSet
 from lib.data.motion import Motion
 from lib.data.training_data import build_clips
 from lib.engine import Runtime
-from lib.evaluate import evaluate, kept_frames, predict, root_relative_mm
+from lib.evaluate import evaluate, kept_frames, predict, root_relative_mm, truth_factor
 from lib.skeleton import Skeleton
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EvaluationSet:
     """Frames and clips of a split; ``kept`` (F,) bool are the frames that count."""
 
+    split: str
     motion: Motion
     clips: ClipSet
     skeleton: Skeleton
@@ -60,11 +62,17 @@ class EvaluationSet:
 
 
 def build_evaluation_set(config: Any, skeleton: Skeleton, split: str) -> EvaluationSet:
-    """The evaluation set of a config's split: clips side by side, a last one flush with each video's end."""
+    """The evaluation set of a config's split: clips side by side, a last one flush with each video's end.
+
+    Raises ``UserError`` for a set without labels in mm, or one that the checks of ``lib/data/checks.py`` refuse.
+    """
     motion = build_motion(config, skeleton, split)
+    truth_factor(motion)
+    raise_or_log(check_motion(motion, rootrel=config.rootrel))
     return EvaluationSet(
+        split=split,
         motion=motion,
-        clips=build_clips(config, motion, stride=config.clip_len),
+        clips=build_clips(config, motion, training=False),
         skeleton=skeleton,
         kept=kept_frames(motion, config.skip_sources),
         batch_size=config.eval_batch_size,

@@ -51,7 +51,7 @@ def write_report(
     prediction_mm = root_relative_mm(prediction, clips)
     result = evaluate(prediction_mm, motion, skeleton, kept=kept, pck_threshold_mm=pck_threshold_mm)
 
-    others = baselines_mm(motion, train_motion, skeleton) if train_motion is not None else {}
+    others = baselines_mm(clips, train_motion)
     if untrained is not None:
         others["untrained"] = root_relative_mm(untrained, clips)
     baselines = {}

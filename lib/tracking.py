@@ -15,6 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from tensorboardX import SummaryWriter
 
+from lib.files import atomic_write_text
+
 logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
@@ -26,6 +28,9 @@ class NullTracker:
 
     def log(self, scalars: Mapping[str, float], step: int) -> None:
         """Ignore the scalars."""
+
+    def draw(self) -> None:
+        """Draw nothing."""
 
     def close(self) -> None:
         """Nothing to close."""
@@ -41,9 +46,8 @@ class Tracker(NullTracker):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         kept = [row for row in read_metrics(folder) if row["step"] <= resume_step]
-        self._file = (folder / METRICS_FILE).open("w", encoding="utf-8")
-        self._file.writelines(json.dumps(row) + "\n" for row in kept)
-        self._file.flush()
+        atomic_write_text(folder / METRICS_FILE, "".join(json.dumps(row) + "\n" for row in kept))
+        self._file = (folder / METRICS_FILE).open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "logs"), purge_step=resume_step or None)
         self._wandb = _start_wandb(wandb) if wandb else None
 
@@ -57,11 +61,14 @@ class Tracker(NullTracker):
         if self._wandb is not None:
             self._wandb.log(dict(scalars), step=step)
 
+    def draw(self) -> None:
+        """Draw the curves as they stand."""
+        draw_curves(self.folder)
+
     def close(self) -> None:
-        """Flush everything and draw the curves."""
+        """Flush everything."""
         self._board.close()
         self._file.close()
-        draw_curves(self.folder)
         if self._wandb is not None:
             self._wandb.finish()
 

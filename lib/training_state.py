@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lib.checkpoint import model_weights
 from lib.engine import AveragedWeights
@@ -25,12 +25,12 @@ class TrainingState:
     loss_sums: dict[str, float] = field(default_factory=dict)
     loss_clips: dict[str, int] = field(default_factory=dict)
 
-    def advance(self, losses: Mapping[str, Tensor], num_clips: int) -> None:
+    def advance(self, losses: Mapping[str, float], num_clips: int) -> None:
         """Count one optimizer step on ``num_clips`` clips and its losses."""
         self.step += 1
         self.step_in_epoch += 1
         for name, value in losses.items():
-            self.loss_sums[name] = self.loss_sums.get(name, 0.0) + float(value) * num_clips
+            self.loss_sums[name] = self.loss_sums.get(name, 0.0) + value * num_clips
             self.loss_clips[name] = self.loss_clips.get(name, 0) + num_clips
 
     def epoch_losses(self) -> dict[str, float]:
@@ -76,10 +76,12 @@ def continue_from(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     average: AveragedWeights | None,
+    steps: Sequence[int],
 ) -> TrainingState:
     """Put a checkpoint's weights, optimizer and averages back, and return its place in the run.
 
-    A checkpoint of MotionBERT has no ``progress``: it continues at the epoch it names. Raises ``UserError`` if
+    ``steps`` are the steps of each epoch. A checkpoint of MotionBERT has no ``progress``: it continues at the epoch
+    it names. Raises ``UserError`` if
     weights or optimizer are of another model.
     """
     weights = model_weights(checkpoint)
@@ -96,9 +98,8 @@ def continue_from(
         average.weights = {name: value.to(device).clone() for name, value in weights.items()}
         average.updates = checkpoint.get("average_updates", 0)
     progress = checkpoint.get("progress")
-    if progress is None:
-        return TrainingState(
-            epoch=int(checkpoint.get("epoch", 0)), best_mm=float(checkpoint.get("min_loss", "inf"))
-        )
+    if progress is None:  # its min_loss is of another protocol (a mean over actions): not taken over
+        epoch = int(checkpoint.get("epoch", 0))
+        return TrainingState(epoch=epoch, step=sum(steps[:epoch]))
     known = {entry.name for entry in fields(TrainingState)}
     return TrainingState(**{name: value for name, value in progress.items() if name in known})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.checkpoint import load_checkpoint, load_weights, model_weights, save_checkpoint
+from lib.checkpoint import check_meta, load_checkpoint, load_weights, model_weights, save_checkpoint
 from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
 from lib.skeleton import load_skeleton
@@ -114,6 +114,23 @@ def test_without_the_source_format_the_embedding_stays_initial_and_says_so():
     )
     assert report.initial == ["pos_embed"]
     assert "pos_embed" in "\n".join(report.lines())
+
+
+def test_a_deeper_checkpoint_is_not_cut_silently():
+    with pytest.raises(UserError, match=r"blocks_st\.1.*model missing"):
+        load_weights(
+            small_model("H36M-17"),
+            small_model("H36M-17", depth=2).state_dict(),
+            skeleton=load_skeleton("H36M-17"),
+        )
+
+
+def test_a_checkpoint_of_other_terms_is_refused():
+    meta = {"input_scale": "box", "root": ["root"], "fps": 30}
+    check_meta(meta, {"input_scale": "box", "root": ["root"], "fps": None, "no_conf": False})
+    check_meta({}, {"input_scale": "image"})  # MotionBERT's files tell nothing
+    with pytest.raises(UserError, match="input_scale: checkpoint box, config image"):
+        check_meta(meta, {"input_scale": "image"})
 
 
 def test_loading_nothing_is_an_error():

@@ -50,14 +50,15 @@ def all_kept(motion: Motion) -> np.ndarray:
 
 
 class Oracle(nn.Module):
-    """Predicts the label of a clip, found by the 2D of its first frame."""
+    """Predicts the root-relative label of a clip, found by its 2D, and ``offset`` more."""
 
-    def __init__(self, motion: Motion) -> None:
+    def __init__(self, motion: Motion, offset: float = 0.0) -> None:
         super().__init__()
-        self.label = torch.from_numpy(normalize_3d(motion.joints_image, motion.size_px[:, None]))
+        label = torch.from_numpy(normalize_3d(motion.joints_image, motion.size_px[:, None]))
+        self.position, self.label = label[..., :2], label - SKELETON.root_of(label) + offset
 
     def forward(self, x):
-        distance = (x[:, :, None, :, :2] - self.label[..., :2]).abs().sum((-1, -2))
+        distance = (x[:, :, None, :, :2] - self.position).abs().sum((-1, -2))
         return self.label[distance.argmin(-1)]
 
 
@@ -80,9 +81,10 @@ def test_the_protocol_of_motionbert_is_reproduced(rootrel):
         skeleton=SKELETON,
     )
     frames = np.concatenate([readers[f"h36m/split_id/1/{clip}"] for clip in range(4)])
-    prediction = golden["prediction"].reshape(-1, 17, 3).copy()
+    prediction = torch.from_numpy(golden["prediction"])
     if rootrel:
-        prediction[:, 0] = 0
+        prediction = evaluate.with_root_at_zero(prediction, SKELETON)
+    prediction = prediction.numpy().reshape(-1, 17, 3)
     scored = motion.select(frames)
     kept = evaluate.kept_frames(scored, ["s_09_act_05_subact_02"])
     summary = evaluate.evaluate(
@@ -127,24 +129,53 @@ def vars_of(motion: Motion) -> dict:
     return {name: getattr(motion, name) for name in motion.__dataclass_fields__}
 
 
-def test_predict_reports_the_mean_of_each_loss():
+def test_predict_reports_the_mean_of_each_loss_over_the_clips():
     motion = random_motion()
     clips = ClipSet(motion, 8, 8)
 
     def criterion(prediction, target):
-        distance = (prediction - target).norm(dim=-1).mean()
-        return distance, {"mpjpe": distance}
+        size = torch.tensor(float(len(prediction)))
+        return (prediction - target).abs().mean(), {"clips": size}
 
     _, losses = evaluate.predict(
-        Oracle(motion), clips, SKELETON, RUNTIME, batch_size=3, rootrel=True, flip=False, criterion=criterion
+        Oracle(motion, 0.1),
+        clips,
+        SKELETON,
+        RUNTIME,
+        batch_size=4,
+        rootrel=True,
+        flip=False,
+        criterion=criterion,
     )
-    assert set(losses) == {"loss", "mpjpe"} and losses["mpjpe"] > 0  # the oracle is not relative to the root
+    assert len(clips) == 6  # batches of 4 and 2
+    assert losses["clips"] == pytest.approx((4 * 4 + 2 * 2) / 6)
+    assert losses["loss"] == pytest.approx(0.1 * 16 / 17, rel=1e-4)  # the root is set to zero
+
+
+@pytest.mark.parametrize("format_name", ["H36M-17", "COCO-17"])
+def test_the_root_of_a_root_relative_prediction_is_zero(format_name):
+    skeleton = load_skeleton(format_name)
+    x = torch.randn(2, 3, skeleton.num_joints, 3)
+    y = evaluate.with_root_at_zero(x, skeleton)
+    assert skeleton.root_of(y).abs().max() < 1e-6
+    if skeleton.root_idx is not None:  # as in MotionBERT, the other joints stay where they are
+        assert torch.equal(y[:, :, 1:], x[:, :, 1:])
+
+
+def test_predictions_that_are_not_finite_and_empty_choices_are_refused():
+    motion = random_motion()
+    prediction = evaluate.truth_mm(motion, SKELETON).copy()
+    with pytest.raises(UserError, match="no frame"):
+        evaluate.evaluate(prediction, motion, SKELETON, kept=~all_kept(motion), pck_threshold_mm=150)
+    prediction[3, 2] = np.nan
+    with pytest.raises(UserError, match="not finite on 1 of 40"):
+        evaluate.evaluate(prediction, motion, SKELETON, kept=all_kept(motion), pck_threshold_mm=150)
 
 
 def test_baselines_are_what_their_names_say():
     motion, train = random_motion(seed=1), random_motion(seed=2)
     truth = evaluate.truth_mm(motion, SKELETON)
-    poses = evaluate.baselines_mm(motion, train, SKELETON)
+    poses = evaluate.baselines_mm(ClipSet(motion, 9, 9), train)
     assert np.allclose(poses["depth_zero"][..., :2], truth[..., :2], atol=1e-2)
     assert np.all(poses["depth_zero"][..., 2] == 0)
     assert np.allclose(poses["mean_pose"][0], evaluate.truth_mm(train, SKELETON).mean(0))

@@ -12,9 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lib.errors import UserError
-from lib.model import layers
 from lib.model.DSTformer import DSTformer
-from lib.model.layers import Attention, StochasticDepth
+from lib.model.layers import MLP, Attention, StochasticDepth
 from lib.skeleton import load_skeleton
 from tools.benchmark_model import make_plain
 
@@ -113,10 +112,11 @@ def test_initial_weights_as_motionbert():
 @pytest.mark.parametrize("qk_scale", [None, 0.7])
 def test_attention_is_softmax_attention(over: str, size: int, qkv_bias: bool, qk_scale: float | None):
     torch.manual_seed(0)
-    attention = Attention(8, 2, qkv_bias, qk_scale, 0.0, 0.0, over)
+    attention = Attention(8, 2, qkv_bias, qk_scale, 0.0, 0.0, over, lean=True)
+    norm = nn.LayerNorm(8)
     T, J = (size, 3) if over == "frames" else (3, size)
     x = torch.randn(2, T, J, 8)
-    query, key, value = attention.qkv(x).view(2, T, J, 3, 2, 4).permute(3, 0, 4, 1, 2, 5)  # 3,N,H,T,J,D
+    query, key, value = attention.qkv(norm(x)).view(2, T, J, 3, 2, 4).permute(3, 0, 4, 1, 2, 5)  # 3,N,H,T,J,D
     if over == "frames":
         query, key, value = (part.transpose(2, 3) for part in (query, key, value))
     weights = (query @ key.transpose(-2, -1) * (qk_scale or 4**-0.5)).softmax(-1)
@@ -124,7 +124,7 @@ def test_attention_is_softmax_attention(over: str, size: int, qkv_bias: bool, qk
     if over == "frames":
         mixed = mixed.transpose(2, 3)
     expected = attention.proj(mixed.permute(0, 2, 3, 1, 4).reshape(2, T, J, 8))
-    torch.testing.assert_close(attention(x, nn.Identity()), expected)
+    torch.testing.assert_close(attention(x, norm), expected)
 
 
 def test_the_benchmark_compares_with_the_same_model():
@@ -183,12 +183,15 @@ def bytes_for_backward(model: nn.Module) -> int:
         return watch.held_bytes()
 
 
-def test_memory_kept_for_the_backward_pass(monkeypatch):
+def test_memory_kept_for_the_backward_pass():
     sizes = SMALL | {"mlp_ratio": 4}
     lean = bytes_for_backward(DSTformer(**sizes))
     recomputing = bytes_for_backward(DSTformer(**sizes, activation_checkpointing=True))
-    monkeypatch.setattr(layers, "recomputed", lambda function, x, draws=False: function(x))
-    everything = bytes_for_backward(DSTformer(**sizes))
+    keeping = DSTformer(**sizes)
+    for layer in keeping.modules():
+        if isinstance(layer, MLP | Attention):
+            layer.lean = False
+    everything = bytes_for_backward(keeping)
     assert lean < 0.75 * everything
     assert recomputing < 0.35 * lean
 

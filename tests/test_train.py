@@ -162,6 +162,57 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_sources(tmp_path, monkeyp
         run(config, tmp_path / "run")
 
 
+@pytest.mark.parametrize("extra", ["", "no_conf: true\n", "confidence_weights: true\nrootrel: false\n"])
+def test_2d_only_batches_join_after_the_curriculum(tmp_path, extra):
+    config = write_config(
+        tmp_path, extra="train_2d: true\nreaders_2d: [worker]\npretrain_3d_curriculum: 1\n" + extra
+    )
+    assert run(config, tmp_path / "run") == 0
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    epochs = [row for row in rows if "train/loss" in row]
+    assert "train/weighted_2d" not in epochs[0] and epochs[1]["train/weighted_2d"] > 0
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "precision: bf16\n",
+        "input_scale: box\neval_flip: true\n",
+        "input_residual: true\nactivation_checkpointing: true\ndrop_path: 0.2\n",
+        "no_eval: true\npartial_train: [head]\n",
+    ],
+)
+def test_every_switch_trains(tmp_path, extra):
+    config = write_config(tmp_path, joint_format="UBHand-48", extra=extra)
+    assert run(config, tmp_path / "run", "--set", "epochs=1") == 0
+    assert (tmp_path / "run" / "best_epoch.bin").exists()
+
+
+def test_evaluation_on_other_terms_is_refused(whole_run, tmp_path):
+    config, folder = whole_run
+    with pytest.raises(UserError, match="input_residual: checkpoint False, config True"):
+        run(config, folder, "--evaluate", str(folder / "best_epoch.bin"), "--set", "input_residual=true")
+
+
+def test_a_checkpoint_of_motionbert_is_continued_in_a_new_folder(whole_run, tmp_path):
+    """Its files know neither our place in the run nor our terms; its error is of another protocol."""
+    config, folder = whole_run
+    theirs = load_checkpoint(folder / "latest_epoch.bin")
+    theirs = {key: theirs[key] for key in ("lr", "optimizer", "model_pos")} | {"epoch": 1, "min_loss": 0.1}
+    torch.save(theirs, tmp_path / "theirs.bin")
+    assert run(config, tmp_path / "run", "--resume", str(tmp_path / "theirs.bin")) == 0
+    assert (tmp_path / "run" / "best_epoch.bin").exists()
+
+
+def test_partial_training_leaves_the_rest_alone(tmp_path):
+    config = write_config(tmp_path, extra="partial_train: [head]\nno_eval: true\n")
+    assert run(config, tmp_path / "one", "--set", "epochs=1") == 0
+    assert run(config, tmp_path / "two", "--set", "epochs=2") == 0
+    one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
+    changed = {name for name in one if not torch.equal(one[name], two[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
 def test_a_users_mistake_is_one_line_and_exit_code_2(tmp_path):
     config = write_config(tmp_path, extra="batch_sise: 3\n")
     done = subprocess.run(command(config, tmp_path / "run"), capture_output=True, text=True, cwd=ROOT)

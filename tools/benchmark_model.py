@@ -56,7 +56,7 @@ AIMS = {  # measure -> most that the variant may take, as a share of the explici
 class PlainAttention(Attention):
     """Attention written out: one matrix product, softmax, another product, heads moved by copies."""
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
         N, T, J, C = x.shape
         D = C // self.num_heads
         qkv = self.qkv(norm(x)).reshape(N, T, J, 3, self.num_heads, D)
@@ -74,7 +74,7 @@ class PlainAttention(Attention):
 class PlainMLP(MLP):
     """The MLP with everything kept for the backward pass."""
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
+    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
         return self.fc2(torch.nn.functional.gelu(self.fc1(norm(x))))
 
 

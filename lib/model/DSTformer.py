@@ -48,7 +48,7 @@ class DSTformer(nn.Module):
         drop_rate: float = 0.0,
         attn_drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
-        norm_layer: Callable[[int], nn.Module] = LAYER_NORM,
+        norm_layer: Callable[[int], nn.LayerNorm] = LAYER_NORM,
         att_fuse: bool = True,
         activation_checkpointing: bool = False,
         input_residual: bool = False,
@@ -118,7 +118,10 @@ class DSTformer(nn.Module):
             position = x[..., :2]
             # A product and a sum, which autocast leaves in the input's precision.
             root = (position * self.root_weights[:, None].to(x.dtype)).sum(2, keepdim=True)
-            output = output + F.pad(position - root, (0, self.dim_out - 2))
+            # A masked joint is zero in every channel: it has no position, nor has anything relative to it.
+            seen = (x != 0).any(-1, keepdim=True)
+            root_seen = (seen | (self.root_weights[:, None] == 0)).all(2, keepdim=True)
+            output = output + F.pad((position - root) * (seen & root_seen), (0, self.dim_out - 2))
         return output
 
     def get_representation(self, x: Tensor) -> Tensor:

@@ -6,12 +6,15 @@ from typing import Any
 
 from torch import nn
 
+from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
 from lib.skeleton import Skeleton
 
 
 def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
     """Backbone with the widths, depths and dropouts of the config, for the joints of the skeleton."""
+    if config.input_residual and not config.rootrel:
+        raise UserError("input_residual adds the root-relative input, so it needs rootrel: true")
     return DSTformer(
         dim_in=2 if config.no_conf else 3,
         dim_out=3,
@@ -34,7 +37,14 @@ def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
 
 
 def freeze_all_but(model: nn.Module, name_parts: list[str] | None) -> int:
-    """Train only the parameters whose name holds one of the parts (all if None); returns how many elements train."""
+    """Train only the parameters whose name holds one of the parts (all if None); returns how many elements train.
+
+    Raises ``UserError`` if no name holds one.
+    """
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name_parts is None or any(part in name for part in name_parts)
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    count = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    if not count:
+        groups = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
+        raise UserError(f"partial_train: no parameter's name holds {name_parts}; they begin with {groups}")
+    return count

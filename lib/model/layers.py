@@ -17,26 +17,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from lib.model.lean_linear import linear_behind, unchanged
+
 SHORT_ON_CPU = 32  # most joints or frames, measured with heads of 8, 16 and 32 channels
 
 
-def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, draws: bool = False) -> Tensor:
-    """``function(x)``, whose inside is not kept for the backward pass but computed again there.
+def normalised(eps: float, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return F.layer_norm(x, weight.shape, weight, bias, eps)
 
-    Computing again stops at the last tensor that the backward pass needs, so a linear layer at the end of
-    ``function`` runs once. ``draws`` says that the function draws random numbers.
-    """
-    if not torch.is_grad_enabled():
-        return function(x)
-    return checkpoint(function, x, use_reentrant=False, preserve_rng_state=draws)
+
+def linear_behind_norm(x: Tensor, norm: nn.LayerNorm, layer: nn.Linear, **how: int) -> tuple[Tensor, ...]:
+    """``layer(norm(x))`` as ``linear_behind`` gives it."""
+    return linear_behind(partial(normalised, norm.eps), x, layer, (norm.weight, norm.bias), **how)
 
 
 class MLP(nn.Module):
-    """Two linear layers with a GELU between them.
-
-    ``lean`` keeps only the first layer's output for the backward pass: to normalise and to activate again is
-    cheap beside the matrix products, and what they make would be more than half of everything kept.
-    """
+    """Two linear layers with a GELU between them. ``lean`` as in ``linear_behind``."""
 
     def __init__(self, dim: int, hidden_dim: int, drop_rate: float, lean: bool) -> None:
         super().__init__()
@@ -45,17 +41,12 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.drop = nn.Dropout(drop_rate)
 
-    def expand(self, x: Tensor, norm: nn.Module) -> Tensor:
-        return self.fc1(norm(x))
-
-    def contract(self, hidden: Tensor) -> Tensor:
-        return self.drop(self.fc2(self.drop(F.gelu(hidden))))
-
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
-        if not self.lean or torch.compiler.is_compiling():  # a compiler chooses for itself what to keep
-            return self.contract(self.expand(x, norm))
-        hidden = recomputed(partial(self.expand, norm=norm), x)
-        return recomputed(self.contract, hidden, draws=self.drop.p > 0)
+    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
+        (hidden,) = linear_behind_norm(x, norm, self.fc1, lean=self.lean)
+        draws = self.training and self.drop.p > 0
+        activate = (lambda hidden: self.drop(F.gelu(hidden))) if draws else F.gelu
+        (result,) = linear_behind(activate, hidden, self.fc2, lean=self.lean and not draws)
+        return self.drop(result)
 
 
 class Attention(nn.Module):
@@ -70,10 +61,11 @@ class Attention(nn.Module):
         attn_drop_rate: float,
         drop_rate: float,
         over: str,
+        lean: bool,
     ) -> None:
         super().__init__()
         assert over in ("joints", "frames")
-        self.over = over
+        self.over, self.lean = over, lean
         self.num_heads = num_heads
         self.scale = qk_scale
         self.attn_drop_rate = attn_drop_rate
@@ -90,16 +82,14 @@ class Attention(nn.Module):
             return features.view(N * T, J, self.num_heads, D).transpose(1, 2)
         return features.view(N, T, J * self.num_heads, D).transpose(1, 2)
 
-    def forward(self, x: Tensor, norm: nn.Module) -> Tensor:
-        normed = norm(x)
-        # Three products instead of one: each result is contiguous, so that its heads are a view.
-        weights = self.qkv.weight.chunk(3)
-        biases = (None,) * 3 if self.qkv.bias is None else self.qkv.bias.chunk(3)
-        parts = (F.linear(normed, weight, bias) for weight, bias in zip(weights, biases, strict=True))
-        mixed = attend(
-            *map(self.split_heads, parts), self.attn_drop_rate if self.training else 0.0, self.scale
-        )
-        return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(x.shape)))
+    def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
+        # In three parts: each is contiguous, so that its heads are a view.
+        parts = linear_behind_norm(x, norm, self.qkv, parts=3, lean=self.lean)
+        drop_rate = self.attn_drop_rate if self.training else 0.0
+        mixed = attend(*map(self.split_heads, parts), drop_rate, self.scale)
+        mixed = mixed.transpose(1, 2).reshape(x.shape)
+        (result,) = linear_behind(unchanged, mixed, self.proj, lean=self.lean)
+        return self.proj_drop(result)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, drop_rate: float, scale: float | None) -> Tensor:
@@ -148,13 +138,16 @@ class Block(nn.Module):
         drop_rate: float,
         attn_drop_rate: float,
         drop_path_rate: float,
-        norm_layer: Callable[[int], nn.Module],
+        norm_layer: Callable[[int], nn.LayerNorm],
         order: str,
         activation_checkpointing: bool,
     ) -> None:
         super().__init__()
-        attention = partial(Attention, dim, num_heads, qkv_bias, qk_scale, attn_drop_rate, drop_rate)
-        mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate, lean=not activation_checkpointing)
+        lean = not activation_checkpointing
+        attention = partial(
+            Attention, dim, num_heads, qkv_bias, qk_scale, attn_drop_rate, drop_rate, lean=lean
+        )
+        mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate, lean)
         self.order = order
         self.draws = drop_rate > 0 or attn_drop_rate > 0
         self.activation_checkpointing = activation_checkpointing
@@ -172,7 +165,14 @@ class Block(nn.Module):
         for stage in self.order:
             for layer, norm in (("attn", "norm1"), ("mlp", "norm2")):
                 branch = partial(getattr(self, f"{layer}_{stage}"), norm=getattr(self, f"{norm}_{stage}"))
-                # By branch and not by block: the last product of each branch need not run again.
-                change = recomputed(branch, x, self.draws) if self.activation_checkpointing else branch(x)
-                x = x + self.drop_path(change)
+                x = x + self.drop_path(self.recomputed(branch, x))
         return x
+
+    def recomputed(self, branch: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """``branch(x)``, with ``activation_checkpointing`` computed again in the backward pass.
+
+        By branch and not by block: computing again stops at the last tensor needed, before the last product.
+        """
+        if not (self.activation_checkpointing and torch.is_grad_enabled()):
+            return branch(x)
+        return checkpoint(branch, x, use_reentrant=False, preserve_rng_state=self.draws)
