@@ -17,7 +17,7 @@ import yaml
 from easydict import EasyDict
 
 from lib import legacy
-from lib.config_checks import KeyPath, contradictions, schema_findings, skeleton_findings
+from lib.config_checks import KeyPath, contradictions, schema_findings, skeleton_findings, unused_keys
 from lib.config_schema import SCHEMAS, Keys
 from lib.config_text import sections
 from lib.config_yaml import Mistake, ParsedYaml, parse_scalar, parse_value, read_yaml
@@ -51,6 +51,9 @@ def load_config(
     """
     parsed = _read_with_bases(Path(path), ())
     given = _parse_overrides(overrides)
+    if isinstance((parsed.values | given).get("losses"), dict):
+        names = legacy.loss_names(parsed.values | given)
+        given = {f"losses.{names[key]}" if key in names else key: value for key, value in given.items()}
     for key in [key for key in given if "." not in key]:
         parsed.values[key] = given.pop(key)
         parsed.places[(key,)] = (OVERRIDE, 0)
@@ -82,6 +85,7 @@ def _read_with_bases(path: Path, above: tuple[Path, ...]) -> ParsedYaml:
     parsed = read_yaml(path, str(path))
     base = parsed.values.pop("base", None)
     if base is None:
+        _name_losses_anew(parsed, {})
         return parsed
     if not isinstance(base, str) or not (path.parent / base).is_file():
         place = parsed.places[("base",)]
@@ -89,9 +93,29 @@ def _read_with_bases(path: Path, above: tuple[Path, ...]) -> ParsedYaml:
         parsed.mistakes.append(Mistake(*place, text))
         return parsed
     below = _read_with_bases(path.parent / base, (*above, path))
+    _name_losses_anew(parsed, below.values)
     return ParsedYaml(
         _merged(below.values, parsed.values), below.places | parsed.places, below.mistakes + parsed.mistakes
     )
+
+
+def _name_losses_anew(parsed: ParsedYaml, below: dict[str, Any]) -> None:
+    """Move MotionBERT's weights of a file into its block ``losses`` if it or its base has one.
+
+    So a file comes before its base whatever names the two use; both names in one file are a mistake.
+    """
+    own = parsed.values.get("losses", {})
+    if not isinstance(own, dict) or not isinstance((below | parsed.values).get("losses"), dict):
+        return
+    names = legacy.loss_names(below | parsed.values)
+    for key in [key for key in names if key in parsed.values]:
+        loss, value, place = names[key], parsed.values.pop(key), parsed.places[(key,)]
+        if loss in own:
+            line = parsed.places[("losses", loss)][1]
+            text = f"{key} = {value}: this is losses.{loss}, which stands in line {line} too: keep one"
+            parsed.mistakes.append(Mistake(*place, text))
+        parsed.values["losses"] = own = {**own, loss: value}
+        parsed.places[("losses", loss)] = place
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +162,9 @@ def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: 
     values = schema.model_validate(stand_ins | right).model_dump()
     skeleton, against, skeleton_notes = skeleton_findings(values, wrong)
     findings += [*contradictions(values, wrong), *against]
+    unused = dict(unused_keys(values, wrong)) if "reader" in values else {}
+    if not legacy.is_old(parsed.values):
+        findings += [(path, text) for path, text in unused.items() if _beside_reader(parsed, name, path)]
     if findings or parsed.mistakes:
         shown = ParsedYaml(parsed.values | raw, parsed.places)
         found_here = [_mistake(shown, name, path, text) for path, text in findings]
@@ -145,7 +172,16 @@ def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: 
     assert skeleton is not None
     for note in notes + skeleton_notes:
         logger.warning("%s: %s", name, note)
+    defaults = schema.model_validate(stand_ins).model_dump()
+    values |= {str(key): defaults[str(key)] for (key,) in unused}
     return EasyDict(_filled(values, skeleton, schema))
+
+
+def _beside_reader(parsed: ParsedYaml, name: str, path: KeyPath) -> bool:
+    """Whether a key is given where the reader is, or above: a base's may be meant for the reader there."""
+    reader_file = parsed.places[("reader",)][0]
+    above = {reader_file, OVERRIDE} if reader_file == OVERRIDE else {reader_file, OVERRIDE, name}
+    return any(place[0] in above for words, place in parsed.places.items() if words[0] == path[0])
 
 
 def _task_of(raw: Mapping[str, Any]) -> str:

@@ -11,7 +11,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from lib import legacy
-from lib.config_schema import LOSS_NAMES, MESH_LOSS_NAMES, SCHEMAS, Keys, Pose3DConfig, WorkerKeys
+from lib.config_schema import (
+    LOSS_NAMES,
+    MESH_LOSS_NAMES,
+    READER_KEYS,
+    SCHEMAS,
+    USED_BY_CLIPS,
+    Keys,
+    Pose3DConfig,
+    WorkerKeys,
+)
 from lib.config_text import annotation_of, bounds_text, choices, values_text
 from lib.errors import UserError, did_you_mean
 from lib.skeleton import Skeleton, list_skeletons, load_skeleton
@@ -90,6 +99,20 @@ def contradictions(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]
             yield (key,), "the smaller factor comes first"
     if fine("losses") and not any(values["losses"].values()):
         yield ("losses",), "at least one loss needs a weight greater than 0"
+
+
+def unused_keys(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:
+    """Keys of data with a value of their own that none of the config's readers takes."""
+    if wrong & {"reader", "train_reader", "readers_2d"}:
+        return
+    readers = list(dict.fromkeys(filter(None, (values["reader"], values["train_reader"]))))
+    taken = {key for reader in (*readers, *values["readers_2d"]) for key in READER_KEYS[reader]}
+    for key in sorted({key for keys in READER_KEYS.values() for key in keys} - taken - USED_BY_CLIPS - wrong):
+        default = Pose3DConfig.model_fields[key].get_default()
+        default = default.model_dump() if isinstance(default, Keys) else default
+        if values[key] not in (None, default):
+            does = "the reader {} does" if len(readers) == 1 else "the readers {} do"
+            yield (key,), f"{does.format(' and '.join(readers))} not use this key"
 
 
 def skeleton_findings(

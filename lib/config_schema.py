@@ -22,6 +22,17 @@ LOSS_NAMES = (
 )
 MESH_LOSS_NAMES = (*LOSS_NAMES, "norm", "pose", "shape")
 Reader = Literal["clips", "h36m", "instavariety", "pickle", "posetrack", "vehs", "worker"]
+_OF_PICKLES = ("dt_file", "dt_root", "fps", "res_h", "res_w", "sample_stride")
+READER_KEYS: dict[str, tuple[str, ...]] = {
+    "clips": ("data_root", "fps", "gt_2d", "res_h", "res_w", "subset_list", "synthetic"),
+    "h36m": _OF_PICKLES,
+    "instavariety": ("instavariety_root",),
+    "pickle": _OF_PICKLES,
+    "posetrack": ("posetrack_root",),
+    "vehs": _OF_PICKLES,
+    "worker": ("worker",),
+}
+USED_BY_CLIPS = {"gt_2d", "synthetic"}  # keys of a reader that ClipSet goes by whatever the reader is
 
 
 def _as_list(value: Any) -> Any:
@@ -73,8 +84,8 @@ class WorkerKeys(Keys):
     """Frames per second."""
     detector: bool = True
     """2D points with the errors and confidence of a detector; False: exact ones."""
-    seed: Whole | None = None
-    """Same seed, same motion; null: the `seed` of the config."""
+    seed: Whole = 0
+    """Same seed, same motion: whatever the `seed` of the config is, the people of each split stay the same."""
 
 
 class DataKeys(SkeletonKeys):
@@ -129,10 +140,6 @@ class DataKeys(SkeletonKeys):
     """Train on 2D-only sets too."""
     readers_2d: Annotated[list[Reader], BeforeValidator(_as_list)] = ["posetrack", "instavariety"]
     """Readers of the 2D-only sets."""
-    posetrack_root: str | None = None
-    """Folder of PoseTrack; null: MotionBERT's place."""
-    instavariety_root: str | None = None
-    """Folder of InstaVariety; null: MotionBERT's place."""
     posetrack_root: str = "data/motion2d/posetrack18_annotations"
     """Folder of PoseTrack (reader `posetrack`)."""
     instavariety_root: str = "data/motion2d/InstaVariety"
@@ -250,7 +257,7 @@ class RunKeys(Keys):
     log_every_steps: Count = 20
     """Write the training losses every so many steps."""
     seed: Whole = 0
-    """Seed of everything random (`--seed`)."""
+    """Seed of everything random in training (`--seed`); built-in worker motion has its own, `worker.seed`."""
     threads: Count | None = None
     """CPU threads; null: torch decides."""
     no_eval: bool = False

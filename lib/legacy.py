@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lib.errors import UserError
@@ -34,6 +34,8 @@ DROPPED_KEYS = ("dataset", "dropout_loc")
 TOLD_KEYS = ("joint_format", "reader")  # told from the other keys where they are absent or null
 KNOWN_KEYS = (*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS)
 
+DEFAULT_SELECTION = "latest_epoch.bin"
+
 ACTION_KEYS = ("model_version", "action_classes", "data_split", "random_move", "dropout_ratio", "temp")
 OTHER_BACKBONES = ("tcn", "poseformer", "mixste", "stgcn")
 
@@ -56,6 +58,18 @@ def old_names(key: str) -> list[str]:
     return names + [old for old, pair in ANGLE_LOSSES.items() if key.removeprefix("losses.") in pair]
 
 
+def is_old(raw: Mapping[str, Any]) -> bool:
+    """Whether a config is MotionBERT's or the fork's, by its keys: those carry keys that nothing reads."""
+    return raw.get("reader") is None or any(key in raw for key in (*KNOWN_KEYS, *DROPPED_KEYS))
+
+
+def loss_names(raw: Mapping[str, Any]) -> dict[str, str]:
+    """Our name of the loss for each old key of a weight that a config has."""
+    cosine = raw.get("joint_format") is not None
+    names = LOSS_KEYS | {key: pair[cosine] for key, pair in ANGLE_LOSSES.items()}
+    return {key: names[key] for key in raw if key in names}
+
+
 def translate(raw: Mapping[str, Any], task: str = "pose3d") -> tuple[dict[str, Any], list[str]]:
     """Keys of a config in our terms, and a note on each assumption; keys of ours pass unchanged.
 
@@ -70,8 +84,8 @@ def translate(raw: Mapping[str, Any], task: str = "pose3d") -> tuple[dict[str, A
     if str(new.get("backbone")).lower() == "dstformer_coreml":
         new["backbone"] = "DSTformer"
         notes.append("backbone: DSTformer_coreml has the weights of DSTformer, which is taken")
-    is_old = _translate_losses(new, notes)
-    if is_old and "joint_format" in new and "root_idx" not in new and "root" not in new:
+    has_old_losses = _translate_losses(new, notes)
+    if has_old_losses and "joint_format" in new and "root_idx" not in new and "root" not in new:
         notes.append(f"root_idx is not given: the root of the joint format {new['joint_format']} is taken")
     if "joint_format" not in new and new.get("num_joints") == 17:
         new["joint_format"] = "H36M-17"
@@ -94,8 +108,7 @@ def _refuse_what_is_not_built(raw: Mapping[str, Any]) -> None:
 def _translate_losses(new: dict[str, Any], notes: list[str]) -> bool:
     """Turn the old weights into a block ``losses``; False if there are none."""
     cosine = "joint_format" in new
-    names = LOSS_KEYS | {key: pair[cosine] for key, pair in ANGLE_LOSSES.items()}
-    old = {names[key]: new.pop(key) for key in list(new) if key in names}
+    old = {loss: new.pop(key) for key, loss in loss_names(new).items()}
     if not old:
         return False
     own = new.get("losses")
@@ -163,7 +176,7 @@ def add_legacy_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-c", "--checkpoint", default="checkpoint", metavar="FOLDER", help="folder of the run [%(default)s]")
     add("-p", "--pretrained", default="", metavar="PATH", help="file, or folder, of weights to start from")
-    add("-ms", "--selection", default="latest_epoch.bin", metavar="FILE", help="file there [%(default)s]")
+    add("-ms", "--selection", default=DEFAULT_SELECTION, metavar="FILE", help="file there [%(default)s]")
     add("--discard_last_layer", action="store_true", help="those weights are of another joint format")
     add("-r", "--resume", default="", metavar="FILE", help="continue from this checkpoint, or 'auto'")
     add("-e", "--evaluate", default="", metavar="FILE", help="evaluate this checkpoint instead of training")
@@ -181,12 +194,12 @@ def add_legacy_flags(parser: argparse.ArgumentParser) -> None:
     add("--note", default="", metavar="TEXT", help="a note on the run")
 
 
-def flag_overrides(arguments: argparse.Namespace) -> list[str]:
-    """Flags that are keys of the config, as texts for ``load_config``; ``--set`` comes last and wins."""
+def flag_overrides(arguments: argparse.Namespace, task: str = "pose3d") -> list[str]:
+    """Flags that are keys of the task's config, as texts for ``load_config``; ``--set`` comes last and wins."""
     keys = {
         "seed": "seed",
         "eval_split": "test_set_keyword",
-        "test_split": "test_set_keyword",
+        **({"test_split": "test_set_keyword"} if task == "pose3d" else {}),
         "log_every_steps": "print_freq",
         "res_w": "res_w",
         "res_h": "res_h",
@@ -198,14 +211,18 @@ def flag_overrides(arguments: argparse.Namespace) -> list[str]:
     return texts + list(getattr(arguments, "set", None) or [])
 
 
-def flag_notes(arguments: argparse.Namespace) -> list[str]:
-    """One line for each given flag that does nothing here."""
+def flag_notes(arguments: argparse.Namespace, config: Mapping[str, Any] | None = None) -> list[str]:
+    """One line for each given flag that does nothing here, beside these keys of a config."""
     notes = []
+    pretrained = getattr(arguments, "pretrained", "") or (config or {}).get("pretrained")
     if getattr(arguments, "save_trace", False):
         notes.append("--save_trace has no effect: no traced model is written")
     if not getattr(arguments, "wandb_project", None):
-        given = [flag for flag in ("wandb_name", "wandb_mode") if getattr(arguments, flag, None)]
+        given = [flag for flag in ("wandb_name", "wandb_mode", "note") if getattr(arguments, flag, None)]
         notes += [f"--{flag} has no effect without --wandb_project" for flag in given]
-    if getattr(arguments, "discard_last_layer", False) and not getattr(arguments, "pretrained", ""):
+    if getattr(arguments, "discard_last_layer", False) and not pretrained:
         notes.append("--discard_last_layer has no effect without --pretrained")
+    selection = getattr(arguments, "selection", DEFAULT_SELECTION)
+    if selection != DEFAULT_SELECTION and not (pretrained and Path(pretrained).is_dir()):
+        notes.append(f"--selection {selection} has no effect: --pretrained names no folder that is there")
     return notes

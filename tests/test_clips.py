@@ -172,6 +172,14 @@ def test_two_d_from_three_d(key):
     assert (batch["input"][..., 2] == 1).all()
 
 
+@pytest.mark.parametrize("input_scale", ["image", "box"])
+def test_a_set_without_frames_is_a_set_of_no_clips(input_scale):
+    motion = example_motion(H36M).select(slice(0))
+    clips = ClipSet(motion, 27, 27, input_scale=input_scale)
+    assert len(clips) == 0 and len(clips.px_per_unit()) == 0
+    assert clips.batch([])["input"].shape == (0, 27, 17, 3)
+
+
 def test_no_confidence():
     motion = example_motion(H36M)
     with_confidence, without = (ClipSet(motion, 27, 27, no_conf=flag).batch([0]) for flag in (False, True))

@@ -1,6 +1,7 @@
 """lib/config.py: reading, inheritance, overrides, messages, round trip, and the generated reference."""
 
 import argparse
+import ast
 import inspect
 import logging
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from easydict import EasyDict
 
 from lib.config import ConfigError, add_config_flags, dump_config, load_config, save_config
-from lib.config_schema import LOSS_NAMES, SCHEMAS, Pose3DConfig, WorkerKeys
+from lib.config_schema import LOSS_NAMES, READER_KEYS, SCHEMAS, Pose3DConfig, WorkerKeys
 from lib.config_text import annotation_of, choices, config_reference, values_text
 from lib.config_yaml import parse_scalar
 from lib.data.augment import Augment
@@ -164,7 +165,7 @@ def test_five_mistakes_are_five_lines(write):
     ],
 )
 def test_message_of_one_mistake(write, line, message):
-    path = write(f"reader: worker\njoint_format: RTM-66\n{line}\n")
+    path = write(f"reader: clips\njoint_format: RTM-66\n{line}\n")
     (only,) = mistakes_of(path)
     at = line.count("\n") + 3
     assert only.startswith(f"x.yaml:{at}: {message}")
@@ -344,9 +345,9 @@ def test_one_key_of_the_other_task_does_not_change_the_task(write):
     "text",
     [
         "reader: worker\njoint_format: COCO-17\nlearning_rate: 3e-7\nworker: {fps: 20, tasks: [walk]}\n",
-        "reader: vehs\njoint_format: RTM-66\nroot: RHIP\ndt_file: '1e-4'\ndata_root: 'a: b #c'\n"
+        "reader: vehs\ntrain_reader: clips\njoint_format: RTM-66\nroot: RHIP\ndt_file: '1e-4'\ndata_root: 'a: b #c'\n"
         "subset_list: ['010', 'no', '', 'null ', '-', 'ü']\n",
-        'reader: h36m\njoint_format: H36M\ndata_root: "tab\\tquote\' "\n'
+        'reader: h36m\njoint_format: H36M\ndt_root: "tab\\tquote\' "\n'
         "scale_range: [0.5, 2]\nlosses: {mpjpe: 1, center: 0}\n",
         "joint_format: SMPL-24\ndt_file_h36m: x.pkl\nlr_head: 1e-3\nlosses: {pose: 1000, mpjpe: 0.5}\n",
     ],
@@ -391,6 +392,87 @@ def test_keys_of_worker_are_those_of_its_reader():
 def test_names_of_readers_are_those_of_the_registry():
     load_readers()
     assert sorted(choices(annotation_of(Pose3DConfig, ("reader",)))) == READERS.names()
+
+
+def test_keys_of_readers_are_those_of_their_signatures():
+    load_readers()
+    taken = {name: [*inspect.signature(READERS.get(name)).parameters][2:] for name in READERS.names()}
+    assert {name: sorted(keys) for name, keys in taken.items()} == {
+        name: list(keys) for name, keys in READER_KEYS.items()
+    }
+
+
+UNUSED = "x.yaml:{}: {}: the reader worker does not use this key"
+
+
+def test_keys_of_other_readers_are_mistakes(write):
+    path = write(
+        "reader: worker\njoint_format: H36M-17\nsample_stride: 3\ndt_file: nothing.pkl\ngt_2d: true\n"
+    )
+    assert mistakes_of(path)[1:] == [
+        UNUSED.format(3, "sample_stride = 3"),
+        UNUSED.format(4, "dt_file = 'nothing.pkl'"),
+    ]
+    path = write(
+        "reader: h36m\ntrain_reader: clips\njoint_format: H36M-17\ndata_root: a\nworker: {seed: 3}\n"
+    )
+    assert mistakes_of(path) == [
+        "x.yaml:5: worker = {'seed': 3}: the readers h36m and clips do not use this key"
+    ]
+    path = write("reader: worker\njoint_format: H36M-17\nsample_stride: 1\ndt_file:\nposetrack_root: a\n")
+    assert load_config(path).posetrack_root == "a", "readers_2d take it"
+    assert mistakes_of(path, "fps=20") == ["--set: fps = 20: the reader worker does not use this key"]
+
+
+@pytest.mark.parametrize("old", ["lambda_scale: 0.5", "dataset: VEHSR3"])
+def test_old_files_may_carry_dead_keys(write, old):
+    path = write(f"reader: vehs\njoint_format: H36M-17\n{old}\nsubset_list: [a]\ndt_file: b.pkl\n")
+    assert (load_config(path).subset_list, load_config(path).dt_file) == (None, "b.pkl")
+
+
+def test_keys_below_another_reader_fall_away(write):
+    write("reader: vehs\njoint_format: H36M-17\ndt_file: b.pkl\nsample_stride: 3\n", "a.yaml")
+    child = write("base: a.yaml\nreader: worker\n")
+    for config in (load_config(child), load_config("a.yaml", ["reader=worker"])):
+        assert (config.dt_file, config.sample_stride) == (None, 1)
+    assert mistakes_of(write("base: a.yaml\ndata_root: d\n"))[0].startswith(
+        "x.yaml:2: data_root = 'd': the reader"
+    )
+
+
+NOT_READ = {
+    "task": "chooses the schema",
+    "backbone": "there is one",
+    "num_joints": "checked against the joint format",
+    "root_idx": "checked against the joint format, which with root says the same",
+}
+
+
+def test_every_key_is_read_somewhere():
+    """As ``config.key``, ``config["key"]`` or ``config.get("key")``, or by a reader or the augmentation."""
+    load_readers()
+    read = {
+        key
+        for taker in [Augment, *map(READERS.get, READERS.names())]
+        for key in inspect.signature(taker).parameters
+    }
+    for path in [ROOT / "train.py", *(ROOT / "lib").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and is_config(node.value):
+                read.add(node.attr)
+            elif isinstance(node, ast.Subscript) and is_config(node.value):
+                read |= constants([node.slice])
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "config.get":
+                read |= constants(node.args)
+    assert set(Pose3DConfig.model_fields) - read == set(NOT_READ)
+
+
+def is_config(node: ast.expr) -> bool:
+    return ast.unparse(node) in ("config", "self.config")
+
+
+def constants(nodes: list[ast.expr]) -> set[str]:
+    return {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
 
 
 def test_what_readers_and_augmentation_take_are_keys():

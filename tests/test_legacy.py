@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.config import ConfigError, add_config_flags, dump_config, load_config
-from lib.config_schema import MESH_LOSS_NAMES, SCHEMAS
+from lib.config_schema import MESH_LOSS_NAMES, READER_KEYS, SCHEMAS
 from lib.config_yaml import read_yaml
 from lib.errors import UserError
 from lib.legacy import (
@@ -56,13 +56,20 @@ def test_the_files_that_are_refused_are_there():
     assert len([name for name in ALL if name.startswith("fork/")]) >= 12
 
 
+def is_taken(config, key: str) -> bool:
+    """Whether a key does something: one of data that no reader of this config takes does not."""
+    readers = [config[name] for name in ("reader", "train_reader") if config.get(name)]
+    of_readers = {key for keys in READER_KEYS.values() for key in keys}
+    return key not in of_readers or any(key in READER_KEYS[reader] for reader in readers)
+
+
 @pytest.mark.parametrize("name", LOADS)
 def test_file_loads_and_keeps_what_it_says(name, tmp_path):
     config = load_config(FILES / name)
     assert config.task == ("mesh" if "/mesh/" in name else "pose3d")
     translated = {*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS, *DROPPED_KEYS, "joint_format", "dt_file"}
     for key, value in read_yaml(FILES / name, name).values.items():
-        assert key in translated or config[key] == value, key
+        assert key in translated or config[key] == value or not is_taken(config, key), key
     (tmp_path / "config.yaml").write_text(dump_config(config))
     assert load_config(tmp_path / "config.yaml") == config
 
@@ -252,6 +259,49 @@ def test_old_and_new_names_in_overrides():
         load_config(path, ["joint_format=RTM-37", "reader=vehs"])
 
 
+OURS = "reader: worker\njoint_format: H36M-17\nlosses: {mpjpe: 1, velocity: 20}\n"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "losses"),
+    [
+        (["lambda_3d_velocity=5"], {"mpjpe": 1.0, "velocity": 5.0}),
+        (["lambda_a=2"], {"mpjpe": 1.0, "velocity": 20.0, "angle_cos": 2.0}),
+        (["lambda_3dv=5", "losses.velocity=3"], {"mpjpe": 1.0, "velocity": 3.0}),
+        (["losses={velocity: 3}", "lambda_3dv=5"], {"velocity": 5.0}),
+    ],
+)
+def test_old_names_in_set_win_over_the_losses_of_the_file(tmp_path, overrides, losses):
+    (tmp_path / "x.yaml").write_text(OURS)
+    assert load_config(tmp_path / "x.yaml", overrides).losses == losses
+
+
+@pytest.mark.parametrize(
+    ("base", "child", "losses"),
+    [
+        (OURS, "lambda_3dv: 5\n", {"mpjpe": 1.0, "velocity": 5.0}),
+        (OURS.replace("mpjpe: 1, ", ""), "lambda_3dv: 5\n", {"velocity": 5.0}),
+        ("lambda_3dv: 20\n" + OURS.partition("losses")[0], "losses: {velocity: 5}\n", {"velocity": 5.0}),
+    ],
+)
+def test_a_child_wins_over_its_base_whatever_names_they_use(tmp_path, base, child, losses):
+    (tmp_path / "a.yaml").write_text(base)
+    (tmp_path / "x.yaml").write_text("base: a.yaml\n" + child)
+    config = load_config(tmp_path / "x.yaml")
+    assert {"mpjpe": 1.0} | config.losses == {"mpjpe": 1.0} | losses
+    assert config.losses.get("mpjpe") == (1.0 if "mpjpe" in base or "lambda" in base else None)
+
+
+def test_both_names_of_a_loss_in_one_file_are_a_mistake(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(OURS + "lambda_3d_velocity: 5\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value) == (
+        f"{path}:4: lambda_3d_velocity = 5: this is losses.velocity, which stands in line 3 too: keep one"
+    )
+
+
 @pytest.fixture
 def parser():
     parser = argparse.ArgumentParser()
@@ -292,7 +342,7 @@ def test_flags_without_job_script(parser):
 
 def test_flags_become_overrides_and_set_wins(parser, tmp_path):
     path = tmp_path / "x.yaml"
-    path.write_text("reader: worker\njoint_format: H36M\nseed: 1\n")
+    path.write_text("reader: vehs\njoint_format: H36M\nseed: 1\n")
     job = (
         f"--config {path} --seed 3 --test_set_keyword validate --res_w 10 --res_h 20 --print_freq 7 --fps 20"
     )
@@ -302,14 +352,31 @@ def test_flags_become_overrides_and_set_wins(parser, tmp_path):
     assert (config.res_w, config.res_h, config.pretrained) == (10, 20, "a: b")
 
 
+def test_mesh_configs_have_one_split_to_evaluate_on(parser):
+    arguments = parser.parse_args(["--config", "a.yaml", "--test_set_keyword", "test"])
+    assert flag_overrides(arguments) == ['eval_split="test"', 'test_split="test"']
+    assert flag_overrides(arguments, task="mesh") == ['eval_split="test"']
+    mesh = FILES / "motionbert/mesh/MB_ft_pw3d.yaml"
+    assert load_config(mesh, flag_overrides(arguments, task="mesh")).eval_split == "test"
+
+
 def test_flags_without_effect_are_named(parser):
-    job = "--config a.yaml --save_trace --wandb_name N --wandb_mode offline --discard_last_layer"
+    job = "--config a.yaml --save_trace --wandb_name N --wandb_mode offline --note n --discard_last_layer"
     assert flag_notes(parser.parse_args(job.split())) == [
         "--save_trace has no effect: no traced model is written",
         "--wandb_name has no effect without --wandb_project",
         "--wandb_mode has no effect without --wandb_project",
+        "--note has no effect without --wandb_project",
         "--discard_last_layer has no effect without --pretrained",
     ]
+
+
+def test_weights_to_start_from_may_stand_in_the_config(parser, tmp_path):
+    arguments = parser.parse_args(["--config", "a.yaml", "--discard_last_layer", "-ms", "best_epoch.bin"])
+    without_folder = "--selection best_epoch.bin has no effect: --pretrained names no folder that is there"
+    assert flag_notes(arguments)[1:] == [without_folder]
+    assert flag_notes(arguments, {"pretrained": str(tmp_path / "latest_epoch.bin")}) == [without_folder]
+    assert flag_notes(arguments, {"pretrained": str(tmp_path)}) == []
 
 
 def test_unknown_split_is_refused(parser):

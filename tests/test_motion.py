@@ -144,8 +144,36 @@ def test_a_joint_that_is_never_seen_lies_at_the_root():
     filled = fill_missing(motion)
     assert np.array_equal(filled.joints_2d[:4, 1], filled.skeleton.root_of(filled.joints_2d)[:4, 0])
     assert np.array_equal(filled.joints_2d[4:], motion.joints_2d[4:])
+
+
+COCO = load_skeleton("COCO-17")
+
+
+def test_a_root_that_is_never_seen_lies_among_the_joints_that_are():
+    motion = replace(example_motion(COCO, (4, 4)), confidence=np.ones((8, 17), np.float32))
+    left, right = (COCO.index(joint) for joint in COCO.root)
+    motion.confidence[:, left] = 0
+    motion.joints_2d[:, left] = 0  # as detectors write what they did not find
+    filled = fill_missing(motion).joints_2d
+    assert np.array_equal(filled[:, left], motion.joints_2d[:, right]), (
+        "the other hip, whose mean is the root"
+    )
+    motion.confidence[:4, right] = 0
+    seen = np.delete(motion.joints_2d, [left, right], axis=1)
+    expected = np.repeat(seen.mean(1, keepdims=True), 2, axis=1)
+    assert np.allclose(fill_missing(motion).joints_2d[:4, [left, right]], expected[:4], atol=1e-3)
     motion.confidence[:4] = 0
-    assert (fill_missing(motion).joints_2d[:4] == 0).all()
+    assert (fill_missing(motion).joints_2d[:4] == motion.size_px[:4, None] / 2).all()
+
+
+def test_keep_puts_nothing_at_places_that_were_not_seen():
+    motion = replace(example_motion(COCO, (4, 4)), confidence=np.ones((8, 17), np.float32))
+    left, right = (COCO.index(joint) for joint in COCO.root)
+    motion.joints_2d[:, 0] = np.nan
+    motion.confidence[:, left] = 0
+    motion.joints_2d[:, left] = 0
+    filled = fill_missing(motion, "keep").joints_2d
+    assert (filled[:, left] == 0).all() and np.array_equal(filled[:, 0], motion.joints_2d[:, right])
 
 
 def test_nothing_is_touched_twice_or_in_place():

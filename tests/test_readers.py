@@ -318,7 +318,8 @@ def test_instavariety(tmp_path):
     np.save(tmp_path / "id_all.npy", np.repeat([0, 1, 2], [30, 10, 20]))
     config = {"reader": "instavariety", "instavariety_root": str(tmp_path)}
     read = build_motion(config, H36M, "train")
-    assert read.source.names[:1] == ("0",) and read.videos.tolist() == [[0, 30], [30, 50]]
+    assert read.joints_image is None and read.source.names[:1] == ("0",)
+    assert read.videos.tolist() == [[0, 30], [30, 50]]
     batch = ClipSet(read, 10, 10).batch(range(5))["input"]
     seen = batch[..., 2] > 0
     assert not seen[:, :, [7, 10]].any()
@@ -335,11 +336,10 @@ def test_instavariety(tmp_path):
 def test_every_reader_takes_config_keys_only():
     load_readers()
     assert READERS.names() == sorted(get_args(Reader))  # the config knows the same names
-    roots = {"posetrack_root", "instavariety_root"}
     for name in READERS.names():
         keys = list(inspect.signature(READERS.get(name)).parameters)
         assert keys[:2] == ["skeleton", "split"]
-        assert set(keys[2:]) <= set(Pose3DConfig.model_fields) | roots
+        assert set(keys[2:]) <= set(Pose3DConfig.model_fields)
 
 
 def test_an_unknown_reader_lists_the_known_ones():
@@ -366,6 +366,13 @@ def test_converted_clips_read_back_the_same(conversion, tmp_path):
         assert len(read) == len(expected)
         one, other = read.batch(range(len(read))), expected.batch(range(len(read)))
         assert all((one[key] - other[key]).abs().max() < 1e-6 for key in ("input", "target"))
+
+
+def test_conversion_takes_set_as_the_other_scripts_do(conversion, tmp_path):
+    assert convert_clips.main(["--set", "data_stride=60", *conversion, "--set", "train_split=test"]) == 0
+    assert [path.name for path in (tmp_path / "clips" / "mine").iterdir()] == ["test"]
+    # 60 and 20 frames in clips of 27 every 60: a first and a last window, and a stretched one
+    assert len(list((tmp_path / "clips" / "mine" / "test").iterdir())) == 3
 
 
 def test_stale_clips_do_not_stay(conversion, tmp_path):

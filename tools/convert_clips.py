@@ -73,7 +73,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--splits", nargs="+", metavar="SPLIT", help="train_split and eval_split if not given"
     )
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="config keys to override")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a config key"
+    )
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows has no such lock; it matters to several processes only
     fcntl = None  # type: ignore[assignment]
 
-_LAYOUT = 1  # raise it when the files below change, and old caches are written anew
+_LAYOUT = 2  # raise it when the files below change or are filled otherwise, and old caches are written anew
 _MIB = 1 << 20
 
 

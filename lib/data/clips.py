@@ -134,7 +134,7 @@ class ClipSet:
     def _gather(self, parts: list[Tensor], ids: Tensor, frames: Tensor, depth: bool) -> Tensor:
         """Rows of px as normalized (B,T,J,3); the third channel is scaled as depth, or left as confidence."""
         if len(parts) == 1:
-            x = parts[0].index_select(0, frames.reshape(-1)).view(*frames.shape, -1)
+            x = parts[0].index_select(0, frames.reshape(-1)).view(*frames.shape, parts[0].shape[1])
         else:
             x = torch.empty(*frames.shape, parts[0].shape[1])
             for number, part in enumerate(parts):
@@ -182,4 +182,4 @@ def _rows(array: np.ndarray | None) -> Tensor:
     with warnings.catch_warnings():
         # read-only memory (memory-maps, unpickled bytes) is fine: nothing writes to the frames
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(np.ascontiguousarray(array)).view(len(array), -1)
+        return torch.from_numpy(np.ascontiguousarray(array)).flatten(1)

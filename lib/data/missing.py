@@ -17,8 +17,9 @@ def fill_missing(motion: Motion, policy: str = "hold") -> Motion:
 
     Missing is a NaN, or a confidence of exactly 0 (MotionBERT's own data keep normal pixel values down to a
     confidence of 0.004). ``hold`` puts the joint where it was last seen in the video, before its first sight
-    where it is first seen, and if it is never seen at the root (or 0 if that is missing too). ``keep`` leaves
-    finite pixel values of confidence 0 as they are and does the same for NaN.
+    where it is first seen, and if it is never seen at the root: the mean of the root joints that have a place
+    in that frame, else of all joints that have one, else the centre of the image. ``keep`` leaves finite pixel
+    values of confidence 0 as they are and does the same for NaN.
     """
     if policy not in POLICIES:
         raise UserError(f"missing: '{policy}' is not known; allowed: {', '.join(POLICIES)}")
@@ -41,7 +42,17 @@ def fill_missing(motion: Motion, policy: str = "hold") -> Motion:
         source = np.where(last_seen >= first, last_seen, next_seen)
         never[:, joint] = source >= stop
         xy[:, joint] = xy[np.where(never[:, joint], frame, source), joint]
-    xy[never] = np.nan
-    root = np.nan_to_num(motion.skeleton.root_of(xy))
-    xy = np.where(never[..., None], root, xy)
+    if never.any():
+        placed = ~never & (replaced | ~unseen)
+        xy = np.where(never[..., None], _root_or_nearest(motion, xy, placed)[:, None], xy)
     return replace(motion, joints_2d=xy, confidence=confidence, missing=policy)
+
+
+def _root_or_nearest(motion: Motion, xy: np.ndarray, placed: np.ndarray) -> np.ndarray:
+    """(F,2) px: mean of the root joints that are ``placed`` (F,J), else of all those, else the image centre."""
+    place = motion.size_px / 2
+    for weight in (np.float32(placed), placed * motion.skeleton.root_weights):
+        total = weight.sum(1, keepdims=True)
+        mean = np.einsum("fj,fjc->fc", weight, np.where(placed[..., None], xy, 0)) / np.where(total, total, 1)
+        place = np.where(total > 0, mean, place)
+    return place

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from lib.skeleton import Skeleton
 
 
-_SHARED = ("fps", "skeleton", "derived_joints", "missing")
-
-
 class Labels:
     """A text for each frame, held as numbers: ``codes`` (F,) int32 into ``names``.
 
@@ -90,12 +87,8 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-_SHARED = (
-    "fps",
-    "skeleton",
-    "derived_joints",
-    "missing",
-)  # fields of Motion that all its frames have in common
+# fields of Motion that all its frames have in common
+_SHARED = ("fps", "skeleton", "derived_joints", "missing")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,6 +1,6 @@
 """Layers of DSTformer: attention over joints or frames, MLP, and the residual block of both.
 
-The arithmetic is arranged for time and memory: attention never forms its T x T or J x J matrix, heads are
+The arithmetic is arranged for time and memory: long attention never forms its T x T or J x J matrix, heads are
 views and not copies, and what an elementwise operation made (normalised or activated features) is computed
 again in the backward pass instead of being kept.
 
@@ -26,26 +26,25 @@ def normalised(eps: float, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.layer_norm(x, weight.shape, weight, bias, eps)
 
 
-def linear_behind_norm(x: Tensor, norm: nn.LayerNorm, layer: nn.Linear, **how: int) -> tuple[Tensor, ...]:
+def linear_behind_norm(x: Tensor, norm: nn.LayerNorm, layer: nn.Linear, parts: int = 1) -> tuple[Tensor, ...]:
     """``layer(norm(x))`` as ``linear_behind`` gives it."""
-    return linear_behind(partial(normalised, norm.eps), x, layer, (norm.weight, norm.bias), **how)
+    return linear_behind(partial(normalised, norm.eps), x, layer, (norm.weight, norm.bias), parts)
 
 
 class MLP(nn.Module):
-    """Two linear layers with a GELU between them. ``lean`` as in ``linear_behind``."""
+    """Two linear layers with a GELU between them."""
 
-    def __init__(self, dim: int, hidden_dim: int, drop_rate: float, lean: bool) -> None:
+    def __init__(self, dim: int, hidden_dim: int, drop_rate: float) -> None:
         super().__init__()
-        self.lean = lean
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.drop = nn.Dropout(drop_rate)
 
     def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
-        (hidden,) = linear_behind_norm(x, norm, self.fc1, lean=self.lean)
+        (hidden,) = linear_behind_norm(x, norm, self.fc1)
         draws = self.training and self.drop.p > 0
         activate = (lambda hidden: self.drop(F.gelu(hidden))) if draws else F.gelu
-        (result,) = linear_behind(activate, hidden, self.fc2, lean=self.lean and not draws)
+        (result,) = linear_behind(activate, hidden, self.fc2, lean=not draws)
         return self.drop(result)
 
 
@@ -61,11 +60,10 @@ class Attention(nn.Module):
         attn_drop_rate: float,
         drop_rate: float,
         over: str,
-        lean: bool,
     ) -> None:
         super().__init__()
         assert over in ("joints", "frames")
-        self.over, self.lean = over, lean
+        self.over = over
         self.num_heads = num_heads
         self.scale = qk_scale
         self.attn_drop_rate = attn_drop_rate
@@ -84,11 +82,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, norm: nn.LayerNorm) -> Tensor:
         # In three parts: each is contiguous, so that its heads are a view.
-        parts = linear_behind_norm(x, norm, self.qkv, parts=3, lean=self.lean)
+        parts = linear_behind_norm(x, norm, self.qkv, parts=3)
         drop_rate = self.attn_drop_rate if self.training else 0.0
         mixed = attend(*map(self.split_heads, parts), drop_rate, self.scale)
         mixed = mixed.transpose(1, 2).reshape(x.shape)
-        (result,) = linear_behind(unchanged, mixed, self.proj, lean=self.lean)
+        (result,) = linear_behind(unchanged, mixed, self.proj)
         return self.proj_drop(result)
 
 
@@ -143,13 +141,10 @@ class Block(nn.Module):
         activation_checkpointing: bool,
     ) -> None:
         super().__init__()
-        lean = not activation_checkpointing
-        attention = partial(
-            Attention, dim, num_heads, qkv_bias, qk_scale, attn_drop_rate, drop_rate, lean=lean
-        )
-        mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate, lean)
+        attention = partial(Attention, dim, num_heads, qkv_bias, qk_scale, attn_drop_rate, drop_rate)
+        mlp = partial(MLP, dim, int(dim * mlp_ratio), drop_rate)
         self.order = order
-        self.draws = drop_rate > 0 or attn_drop_rate > 0
+        self.draws = max(drop_rate, attn_drop_rate, drop_path_rate) > 0
         self.activation_checkpointing = activation_checkpointing
         self.norm1_s = norm_layer(dim)
         self.norm1_t = norm_layer(dim)
@@ -162,17 +157,13 @@ class Block(nn.Module):
         self.mlp_t = mlp()
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.activation_checkpointing and torch.is_grad_enabled():
+            return checkpoint(self.transform, x, use_reentrant=False, preserve_rng_state=self.draws)
+        return self.transform(x)
+
+    def transform(self, x: Tensor) -> Tensor:
         for stage in self.order:
             for layer, norm in (("attn", "norm1"), ("mlp", "norm2")):
-                branch = partial(getattr(self, f"{layer}_{stage}"), norm=getattr(self, f"{norm}_{stage}"))
-                x = x + self.drop_path(self.recomputed(branch, x))
+                change = getattr(self, f"{layer}_{stage}")(x, getattr(self, f"{norm}_{stage}"))
+                x = x + self.drop_path(change)
         return x
-
-    def recomputed(self, branch: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """``branch(x)``, with ``activation_checkpointing`` computed again in the backward pass.
-
-        By branch and not by block: computing again stops at the last tensor needed, before the last product.
-        """
-        if not (self.activation_checkpointing and torch.is_grad_enabled()):
-            return branch(x)
-        return checkpoint(branch, x, use_reentrant=False, preserve_rng_state=self.draws)
