@@ -6,13 +6,13 @@ Everything random is drawn for each clip, from the generator that is passed in.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lib.data.detection_noise import NoiseModel, load_noise_model
+from lib.data.draws import Draws
 from lib.errors import UserError
 from lib.skeleton import Skeleton
 
@@ -101,19 +101,3 @@ class Augment:
 def _scaled(x: Tensor, scale: Tensor, channels: int) -> Tensor:
     """Coordinates times scale; channels after the first ``channels`` (confidence) as they are."""
     return torch.cat([x[..., :channels] * scale, x[..., channels:]], dim=-1)
-
-
-class Draws:
-    """Random numbers of one generator for a batch: made on the generator's device, used on the batch's."""
-
-    def __init__(self, generator: torch.Generator, like: Tensor) -> None:
-        self.generator, self.num_clips = generator, len(like)
-        self._as_batch: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Numbers between 0 and 1."""
-        return torch.rand(shape, generator=self.generator, device=self.generator.device).to(**self._as_batch)
-
-    def normal(self, *shape: int) -> Tensor:
-        """Numbers of mean 0 and standard deviation 1."""
-        return torch.randn(shape, generator=self.generator, device=self.generator.device).to(**self._as_batch)

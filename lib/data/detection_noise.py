@@ -22,7 +22,7 @@ from lib.files import load_pickle
 from lib.skeleton import Skeleton
 
 if TYPE_CHECKING:
-    from lib.data.augment import Draws
+    from lib.data.draws import Draws
 
 _FRAMES_PER_KEY_FRAME = 9
 
