@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,22 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is a folder; name the file, for example {path / 'best_epoch.bin'}")
     if not path.exists():
         raise UserError(f"checkpoint {path} does not exist")
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start != b"PK" and start[:1] != b"\x80":  # a zip archive, or the bare pickle of old versions
+        raise UserError(f"{path} is no PyTorch checkpoint" + ("" if start else ": it is empty"))
     try:
         with torch.serialization.safe_globals(_NUMPY_SCALAR):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = next((line.strip() for line in str(error).splitlines() if "GLOBAL" in line), str(error))
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        if named is None:
+            raise UserError(
+                f"checkpoint {path} cannot be read; is it cut off, or no checkpoint at all?"
+            ) from None
         raise UserError(
-            f"checkpoint {path} was refused, because it holds more than tensors and plain containers: "
-            f"{refused.split('. Please')[0]}. Such a file can run code on loading."
+            f"checkpoint {path} carries code ({named[1]}); refused. "
+            "A checkpoint may hold tensors and plain containers only"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         reason = (str(error) or "it is empty").splitlines()[0]
@@ -195,7 +204,9 @@ def _misfit_message(
         want = tuple(target[name].shape) if name in target else "missing"
         shown.append(f"{name}: file {have}, model {want}")
     more = f" and {len(misfits) - 4} more" if len(misfits) > 4 else ""
-    hint = "check dim_feat, dim_rep, depth, mlp_ratio and maxlen of the config"
+    hint = (
+        "use the config.yaml of the checkpoint's run, or check dim_feat, dim_rep, depth, mlp_ratio and maxlen"
+    )
     if misfits == ["pos_embed"]:
         hint = f"the checkpoint is not of {skeleton.name}: add --discard_last_layer to start from another joint format"
     return f"the checkpoint does not fit the model ({'; '.join(shown)}{more}); {hint}"
