@@ -223,8 +223,8 @@ class TrainingStep:
             name: value.to(runtime.device, non_blocking=True) for name, value in clips.batch(ids).items()
         }
         labelled = "target" in batch
-        if (config.confidence_weights or not labelled) and not config.no_conf:
-            batch["weight"] = batch["input"][..., 2]
+        if config.confidence_weights or not labelled:
+            batch["weight"] = batch["confidence"] if config.no_conf else batch["input"][..., 2]
         # a set without 3D labels is trained to reproduce its own 2D, weighted by the detector's confidence
         label = batch["target"] if labelled else batch["input"]
         batch["target"] = relative_target(label, self.skeleton, config.rootrel)

@@ -104,7 +104,7 @@ class ClipSet:
         """Clips ``ids`` (B,) as float32: input (B,T,J,3) x, y, confidence; target (B,T,J,3) with labels.
 
         Also frames (B,T) int64. Both are normalized and not yet relative to the root; input has two channels
-        with no_conf.
+        with no_conf, and the confidence (B,T,J) stands apart.
         """
         ids = torch.as_tensor(ids, dtype=torch.int64)
         frames = self._start[ids, None] + self._steps * self._length[ids, None] // self.clip_len
@@ -116,7 +116,8 @@ class ClipSet:
             batch["input"] = torch.cat([xy, torch.ones_like(xy[..., :1])], dim=-1)
         else:
             batch["input"] = self._gather(self._keypoints, ids, frames, depth=False)
-        if self.no_conf:
+        if self.no_conf:  # the model does not see it, but a loss may weigh by it
+            batch["confidence"] = batch["input"][..., 2]
             batch["input"] = batch["input"][..., :2]
         return batch
 
