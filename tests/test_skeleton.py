@@ -30,6 +30,7 @@ SHIPPED = {
     "PoseTrack-17": (17, None),
     "Halpe-26": (26, 19),
     "BODY_25": (25, 8),
+    "BODY_25B": (25, None),
     "COCO-WholeBody-133": (133, None),
     "MediaPipe-33": (33, None),
     "SMPL-24": (24, 0),

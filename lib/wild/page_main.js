@@ -1,0 +1,73 @@
+
+// Ties the parts together: buttons, slider, keys.
+
+const motion = loadMotion();
+const video = byId("video");
+if (byId("video-data")) video.src = URL.createObjectURL(new Blob(bytesOf("video-data"), { type: "video/mp4" }));
+const player = new Player(motion.numFrames, motion.fps, video);
+const view = new View(byId("view"), motion, player);
+const heatMap = new HeatMap(byId("heat"), motion, player);
+
+const [play, slider] = [byId("play"), byId("slider")];
+slider.max = motion.numFrames - 1;
+player.listeners.push(() => {
+  const { frame, playing } = player;
+  play.classList.toggle("playing", playing);
+  play.setAttribute("aria-label", playing ? "Pause" : "Play");
+  slider.value = frame;
+  slider.setAttribute("aria-valuetext", `${motion.time[frame].toFixed(2)} seconds`);
+  byId("clock").textContent = `${motion.time[frame].toFixed(2)} s · ${frame + 1}/${motion.numFrames}`;
+});
+play.addEventListener("click", () => player.toggle());
+video?.addEventListener("click", () => player.toggle());
+slider.addEventListener("input", () => player.seek(Number(slider.value)));
+byId("speed").addEventListener("change", (event) => player.setSpeed(Number(event.target.value)));
+
+for (const button of document.querySelectorAll("[data-view]")) {
+  button.addEventListener("click", () => view.look(VIEWS[button.dataset.view]));
+}
+byId("follow").addEventListener("change", (event) => view.look({ follows: event.target.checked }));
+byId("perspective").addEventListener("change", (event) => view.look({ perspective: event.target.checked }));
+
+document.addEventListener("keydown", (event) => {
+  const { target, key, shiftKey } = event;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.matches("select, a, summary") || (key === " " && target.matches("button, input[type=checkbox]"))) return;
+  const second = Math.round(motion.fps), turns = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const jumps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -second, PageDown: second, Home: -Infinity, End: Infinity };
+  if (shiftKey && key in turns) view.rotate(...turns[key].map((step) => 15 * step));
+  else if (key === " ") player.toggle();
+  else if (key in jumps) player.step(jumps[key]);
+  else if (key === "+" || key === "=") view.look({ zoom: 1.15 * view.zoom });
+  else if (key === "-") view.look({ zoom: view.zoom / 1.15 });
+  else if (key === "0") view.look(VIEWS.home);
+  else return;
+  event.preventDefault();
+});
+
+function fillLegend() {
+  for (const side of ["left", "right"].filter((side) => motion.limbSides.includes(side))) {
+    const stroke = motion.limbColors[motion.limbSides.indexOf(side)];
+    const line = element("path", [], { d: "M2 3h12", stroke, "stroke-width": 5, "stroke-linecap": "round" });
+    byId("grid-size").before(element("span", [side, element("svg", line, { viewBox: "0 0 16 6" })]));
+  }
+}
+
+byId("joint-details").addEventListener("toggle", () => fillJointRows(byId("joint-rows"), motion), { once: true });
+byId("csv").addEventListener("click", async () => {
+  const url = URL.createObjectURL(await csvOf(motion));
+  element("a", [], { href: url, download: "positions.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+});
+
+function redraw() {
+  view.draw();
+  heatMap.draw();
+  drawStrip(byId("strip"), motion);
+}
+new ResizeObserver(() => drawStrip(byId("strip"), motion)).observe(byId("strip"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+redraw();
+fillLegend();
+fillLimbRows(byId("limb-rows"), motion);
+player.tell();

@@ -1,0 +1,76 @@
+"""One person's track as the motion that a model takes: its joint format, and a place for every joint.
+
+Letters: F frames, J joints.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from lib.data.missing import fill_missing
+from lib.data.motion import Labels, Motion
+from lib.errors import UserError
+from lib.skeleton import Skeleton, conversion
+from lib.wild.records import Flag, Track
+
+logger = logging.getLogger(__name__)
+
+NAMED = 12  # joints in a line of the log
+
+
+def track_motion(
+    track: Track, target: Skeleton, *, fps: float, size_px: tuple[int, int], source: str
+) -> tuple[Motion, np.ndarray, np.ndarray]:
+    """The frames in which a model can see the person: motion in ``target``, frame numbers (F,), flags (F,J) uint8.
+
+    Frames without the target's root or with less than half of its joints are left out; every stretch between them is
+    a ``camera`` of its own ("segment 1", ...). In it, joints that are not known are held where they were last seen,
+    as in training (``fill_missing``), with ``Flag.INTERPOLATED`` and confidence 0; the log names them. Raises
+    ``UserError`` for a joint without a conversion rule, and if no frame is left.
+    """
+    made = conversion(track.skeleton, target)
+    xy, confidence = made.apply(track.keypoints[..., :2], track.keypoints[..., 2])
+    flag = np.stack([track.flag[:, np.flatnonzero(row)].max(-1) for row in made.matrix], 1)
+    known = flag != Flag.ABSENT
+    present = known[:, target.root_weights > 0].all(-1) & (2 * known.sum(-1) >= target.num_joints)
+    if not present.any():
+        raise UserError(
+            f"person {track.id}: no frame shows {' and '.join(target.root)} and half of the {target.num_joints} "
+            f"joints of {target.name}; choose another person with --focus, or another detector"
+        )
+    rows = np.flatnonzero(present)
+    segment = np.cumsum(np.diff(rows, prepend=rows[0]) > 1)
+    _report(track, target, segment[-1] + 1, known[rows])
+    motion = Motion(
+        joints_2d=xy[rows],
+        confidence=known[rows],  # so that what is interpolated counts as known
+        source=source,
+        camera=Labels(segment, [f"segment {number + 1}" for number in range(segment[-1] + 1)]),
+        action="",
+        fps=fps,
+        size_px=np.array(size_px),
+        skeleton=target,
+    )
+    motion = replace(fill_missing(motion, "hold"), confidence=np.where(known, confidence, 0)[rows])
+    return motion, rows + track.start, np.minimum(flag, Flag.INTERPOLATED)[rows].astype(np.uint8)
+
+
+def _report(track: Track, target: Skeleton, num_segments: int, known: np.ndarray) -> None:
+    """Say what is not as it was seen: frames left out, and joints (F,J) that are not known."""
+    if num_segments > 1 or len(known) < track.num_frames:
+        logger.info(
+            "person %d: %d of %d frames in %d segments; absent in between",
+            track.id,
+            len(known),
+            track.num_frames,
+            num_segments,
+        )
+    shares = 1 - known.mean(0)
+    held = [joint for joint in np.argsort(-shares, kind="stable") if shares[joint] > 0]
+    if held:
+        names = ", ".join(f"{target.joints[joint]} {shares[joint]:.1%}" for joint in held[:NAMED])
+        more = f" and {len(held) - NAMED} more joints" if len(held) > NAMED else ""
+        logger.info("person %d: held where last seen, share of frames: %s%s", track.id, names, more)
