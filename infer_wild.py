@@ -11,22 +11,20 @@ import argparse
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 # as in train.py: CPU threads that wait spin for a short time only; OpenMP reads this when torch is imported
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
-import numpy as np
-from lib.wild.anonymize import HeadBlur
-from lib.wild.render import render_overlay, render_world
-
 from lib import engine
-from lib.config import load_config
+from lib.config import load_config, parse_overrides
 from lib.errors import UserError
-from lib.evaluate import table
-from lib.files import atomic_path
 from lib.skeleton import conversion, load_skeleton
+from lib.wild.anonymize import HeadBlur
+from lib.wild.arrays import save_keypoints, save_poses
 from lib.wild.detectors import DETECTORS, build_detector, detect
 from lib.wild.exports import EXPORTS
 from lib.wild.footage import Footage, list_footage, open_footage
@@ -34,23 +32,20 @@ from lib.wild.keypoint_files import read_keypoints
 from lib.wild.lift import lift, to_motionbert_units
 from lib.wild.lifter import Lifter, load_lifter
 from lib.wild.page import write_page
-from lib.wild.records import Detections, Flag, Track, WorldMotion, save_npz
+from lib.wild.records import Detections, Track, WorldMotion
+from lib.wild.render import render_overlay, render_world
 from lib.wild.smooth import SMOOTHERS, smooth, smoothing_note
 from lib.wild.stages import Stages, file_identity
+from lib.wild.summary import closing_lines, summarize
 from lib.wild.track_motion import track_motion
-from lib.wild.tracks import build_tracks, choose_tracks, track_summary
+from lib.wild.tracks import build_tracks, choose_tracks
 from lib.wild.video import read_frames
-from lib.wild.world import make_world
+from lib.wild.world import check_body_and_camera, make_world
 
 logger = logging.getLogger("ergolift")
 
-PAGE = "report.html"
-TRACK_COLUMNS = {
-    "first_frame": "first frame",
-    "last_frame": "last frame",
-    "frames_seen": "frames seen",
-    "mean_height_px": "height px",
-}
+# flags that change what comes out of stage 2
+LIFT_OPTIONS = ("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "pitch", "focal")
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -68,6 +63,13 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("--rate", type=float, metavar="FPS", help="frames per second of a keypoint file without its video")
     add = parser.add_argument_group("the people").add_argument
     add("--detector", choices=DETECTORS.names(), default="mediapipe", help="[%(default)s]")
+    add(
+        "--detector_option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="such as people=1; see docs/detectors.md",
+    )
     add("--focus", default="longest", metavar="WHO", help="an id, largest, longest or all [%(default)s]")
     add("--stature", type=float, metavar="M", help="the person's height, for results in metres")
     add("--pitch", type=float, metavar="DEG", help="how far the camera looks down [estimated]")
@@ -95,7 +97,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
-    check_numbers(arguments)
+    check_body_and_camera(arguments.stature, arguments.pitch, arguments.focal)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pairs = list_footage(arguments.vid_path, arguments.json_path)
     model = load_model(arguments)
@@ -154,13 +156,13 @@ def infer(
     for track in choose_tracks(tracks, arguments.focus):
         folder = out / f"person_{track.id}" if arguments.focus == "all" else out
         of_track = stages if folder == out else Stages(folder, arguments.force, after=stages)
-        world = lift_track(arguments, of_track, footage, model, detections, track)
-        export(of_track, world)
-        if not arguments.no_render:
-            render(arguments, of_track, footage, detections, track, world)
+        world, arrays = lift_track(arguments, of_track, footage, model, track, detections.num_frames)
+        exports = export(of_track, world)
+        videos = render(arguments, of_track, footage, detections, track, world)
+        files = [*videos, *arrays, *exports]
         facts = summarize(footage, detections, tracks, track, world)
-        make_page(of_track, footage, world, facts)
-        print(closing_lines(of_track, facts, tracks, detections.num_frames))
+        page = make_page(of_track, footage, world, facts, files)
+        print(closing_lines(of_track, facts, tracks, detections.num_frames, [page, *files]))
 
 
 def find_people(arguments: argparse.Namespace, stages: Stages, footage: Footage, model: Lifter) -> Detections:
@@ -172,17 +174,23 @@ def find_people(arguments: argparse.Namespace, stages: Stages, footage: Footage,
             footage.keypoint_file,
             joint_format=arguments.keypoints,
             size_px=footage.size_px,
-            num_frames=footage.num_frames,
+            num_frames=footage.num_stored_frames,
             fps=footage.fps,
         )
         conversion(detections.skeleton, model.skeleton, log=False)
         stages.due(
             "keypoints", [], file=file_identity(footage.keypoint_file), size=footage.size_px, fps=footage.fps
         )
-        return detections
-    if not stages.due("detect", [path], video=file_identity(footage.video.path), detector=arguments.detector):
+        return footage.at_constant_rate(detections)
+    options = parse_overrides(arguments.detector_option, "--detector_option")
+    identity = {
+        "video": file_identity(footage.video.path),
+        "detector": arguments.detector,
+        "options": options,
+    }
+    if not stages.due("detect", [path], **identity):
         return Detections.load(path)
-    detector = build_detector(arguments.detector)
+    detector = build_detector(arguments.detector, **options)
     conversion(detector.skeleton, model.skeleton, log=False)  # refused before the video is gone through
     with stages.bar("detect", footage.num_frames) as bar:
         detections = detect(
@@ -203,30 +211,15 @@ def lift_track(
     stages: Stages,
     footage: Footage,
     model: Lifter,
-    detections: Detections,
     track: Track,
-) -> WorldMotion:
-    """Stage 2: one person in 3D: keypoints_2d.npz, X3D.npy and X3D_world.npz."""
-    keypoints, x3d, x3d_world = (
-        stages.folder / name for name in ("keypoints_2d.npz", "X3D.npy", "X3D_world.npz")
-    )
-    options = {
-        name: getattr(arguments, name)
-        for name in (
-            "clip_len",
-            "fps",
-            "pixel",
-            "no_flip",
-            "smooth",
-            "precision",
-            "stature",
-            "pitch",
-            "focal",
-        )
-    }
-    model_identity = file_identity(arguments.evaluate)
-    if not stages.due("lift", [keypoints, x3d, x3d_world], track=track.id, model=model_identity, **options):
-        return WorldMotion.load(x3d_world, model.skeleton)
+    num_frames: int,
+) -> tuple[WorldMotion, list[Path]]:
+    """Stage 2: one person in 3D, and the files that hold it."""
+    names = ("X3D.npy", "X3D_world.npz", "keypoints_2d.npz")
+    files = x3d, x3d_world, keypoints = [stages.folder / name for name in names]
+    options = {name: getattr(arguments, name) for name in LIFT_OPTIONS}
+    if not stages.due("lift", files, track=track.id, model=file_identity(arguments.evaluate), **options):
+        return WorldMotion.load(x3d_world, model.skeleton), files
     motion, frames, flag = track_motion(
         track, model.skeleton, fps=footage.fps, size_px=footage.size_px, source=footage.name
     )
@@ -238,43 +231,21 @@ def lift_track(
         lifted,
         frames,
         flag,
-        num_frames=detections.num_frames,
+        num_frames=num_frames,
         stature_m=arguments.stature,
         pitch_deg=arguments.pitch,
         focal_px=arguments.focal,
     )
     if arguments.smooth:
         world = replace(world, notes=(*world.notes, f"Joints are {smoothing_note(arguments.smooth)}."))
-
-    def over_all_frames(values: np.ndarray) -> np.ndarray:
-        """Rows of the frames in which the person is present among NaN for the others."""
-        filled = np.full((detections.num_frames, *values.shape[1:]), np.nan, np.float32)
-        filled[frames] = values
-        return filled
-
-    raw = np.full((detections.num_frames, *track.keypoints.shape[1:]), np.nan, np.float32)
-    raw[track.start : track.stop] = np.where(track.flag[..., None] == Flag.SEEN, track.keypoints, np.nan)
-    save_npz(
-        keypoints,
-        {
-            "keypoints": over_all_frames(motion.keypoints),
-            "flag": world.flag,
-            "joints": np.array(model.skeleton.joints),
-            "raw": raw,
-            "raw_joints": np.array(track.skeleton.joints),
-            "fps": footage.fps,
-            "size_px": np.array(footage.size_px),
-            "track_id": track.id,
-        },
-    )
-    with atomic_path(x3d) as temporary:
-        np.save(temporary, over_all_frames(to_motionbert_units(lifted, model, pixel=arguments.pixel)))
+    save_keypoints(keypoints, track, motion, frames, flag, num_frames)
+    save_poses(x3d, to_motionbert_units(lifted, model, pixel=arguments.pixel), frames, num_frames)
     world.save(x3d_world)
     stages.finish("lift")
-    return world
+    return world, files
 
 
-def export(stages: Stages, world: WorldMotion) -> None:
+def export(stages: Stages, world: WorldMotion) -> list[Path]:
     """Stage 3: files for other programs, made from the 3D result alone."""
     exports = {stages.folder / export.file_name: export for export in map(EXPORTS.get, EXPORTS.names())}
     if stages.due("export", list(exports)):
@@ -283,6 +254,7 @@ def export(stages: Stages, world: WorldMotion) -> None:
                 write(path, world)
                 bar.update(world.num_frames)
         stages.finish("export")
+    return list(exports)
 
 
 def render(
@@ -292,101 +264,45 @@ def render(
     detections: Detections,
     track: Track,
     world: WorldMotion,
-) -> None:
-    """Stage 4: the skeleton on the video, and the person in 3D."""
+) -> list[Path]:
+    """Stage 4: the skeleton on the video, and the person in 3D; no files where nothing may be rendered."""
     overlay, video_3d = stages.folder / "overlay.mp4", stages.folder / "X3D.mp4"
-    made = [overlay, video_3d] if footage.video else [video_3d]
-    if not stages.due("render", made, anonymize=arguments.anonymize):
-        return
-    with stages.bar("render", detections.num_frames * len(made)) as bar:
+    files = [overlay, video_3d] if footage.video else [video_3d]
+    if not stages.due("render", files, anonymize=arguments.anonymize):
+        return files
+    if arguments.no_render:
+        return []  # a video that lies there from other options, perhaps with faces, is none of this result
+    with stages.bar("render", detections.num_frames * len(files)) as bar, ThreadPoolExecutor() as threads:
+        # side by side, because each spends half of its time waiting for its encoder
+        tasks = [threads.submit(render_world, video_3d, world, progress=bar.update)]
         if footage.video:
             blur = HeadBlur(detections) if arguments.anonymize else None
-            render_overlay(overlay, footage.video, [track], anonymize=blur, progress=bar.update)
-        render_world(video_3d, world, progress=bar.update)
+            draw = partial(render_overlay, overlay, footage.video, [track], anonymize=blur)
+            tasks.append(threads.submit(draw, progress=bar.update))
+        for task in tasks:
+            task.result()
     stages.finish("render")
+    return files
 
 
-def make_page(stages: Stages, footage: Footage, world: WorldMotion, facts: dict[str, str]) -> None:
+def make_page(
+    stages: Stages, footage: Footage, world: WorldMotion, facts: dict[str, str], files: list[Path]
+) -> Path:
     """Stage 5: report.html, which shows it all in a browser."""
-    path, overlay = stages.folder / PAGE, stages.folder / "overlay.mp4"
-    downloads = result_files(stages.folder)
-    if stages.due("page", [path], downloads=[file.name for file in downloads]):
+    path, overlay = stages.folder / "report.html", stages.folder / "overlay.mp4"
+    if stages.due("page", [path], files=[file.name for file in files]):
         with stages.bar("page", world.num_frames) as bar:
             write_page(
                 path,
                 world=world,
-                overlay=overlay if overlay.exists() else None,
+                overlay=overlay if overlay in files else None,
                 summary=facts,
-                downloads=downloads,
+                downloads=files,
                 title=footage.name,
             )
             bar.update(world.num_frames)
         stages.finish("page")
-
-
-def summarize(
-    footage: Footage, detections: Detections, tracks: list[Track], track: Track, world: WorldMotion
-) -> dict[str, str]:
-    """What was found, in the words of the page and of the last lines in the terminal."""
-    frames = detections.num_frames
-    empty = sum(len(people) == 0 for people in detections.people)
-    absent = int((~world.present).sum())
-    in_between = int((world.present & ~seen_frames(track, frames)).sum())
-    return {
-        "video": f"{footage.name}, {frames} frames at {footage.fps:g} a second ({frames / footage.fps:.1f} s)",
-        "people found": f"{len(tracks)}; this is person {track.id}",
-        "frames without any detection": f"{empty} ({empty / frames:.0%})",
-        "frames without this person": f"{absent} ({absent / frames:.0%}), {in_between} more are interpolated",
-        "joints": f"{world.skeleton.name}, {world.skeleton.num_joints} joints",
-        "units": "metres"
-        if world.units == "m"
-        else "arbitrary (1 = the person's height); --stature gives metres",
-    }
-
-
-def seen_frames(track: Track, num_frames: int) -> np.ndarray:
-    """(F,) bool: frames in which some joint of the person was detected."""
-    seen = np.zeros(num_frames, bool)
-    seen[track.start : track.stop] = (track.flag == Flag.SEEN).any(-1)
-    return seen
-
-
-def result_files(folder: Path) -> list[Path]:
-    """Files of a result that a person may want to open."""
-    known = [
-        "overlay.mp4", "X3D.mp4", "X3D.npy", "X3D_world.npz", "keypoints_2d.npz",
-        *(EXPORTS.get(name).file_name for name in EXPORTS.names()),
-    ]  # fmt: skip
-    return [folder / name for name in known if (folder / name).exists()]
-
-
-def closing_lines(stages: Stages, facts: dict[str, str], tracks: list[Track], num_frames: int) -> str:
-    """What was found, how fast each stage was, and what lies in the folder."""
-    lines = [f"{name + ':':<30} {value}" for name, value in facts.items()]
-    if len(tracks) > 1:
-        rows = {
-            f"person {row['id']}": {**row, "frames_seen": row["seen_share"] * num_frames}
-            for row in track_summary(tracks, num_frames)
-        }
-        lines += ["", table(rows, TRACK_COLUMNS, first="", digits=0), ""]
-    if stages.seconds:
-        rates = [f"{name} {num_frames / max(seconds, 1e-3):.0f}" for name, seconds in stages.seconds.items()]
-        lines.append(f"{'frames a second:':<30} {', '.join(rates)}")
-    if stages.skipped:
-        lines.append(f"{'not run again (--force does):':<30} {', '.join(stages.skipped)}")
-    files = ", ".join(path.name for path in [stages.folder / PAGE, *result_files(stages.folder)])
-    return "\n".join([*lines, f"{'written to ' + str(stages.folder) + ':':<30} {files}"])
-
-
-def check_numbers(arguments: argparse.Namespace) -> None:
-    """Refuse numbers in the wrong unit before anything is read."""
-    if arguments.stature is not None and not 0.3 <= arguments.stature <= 2.6:
-        hint = f"; did you mean {arguments.stature / 100:g}?" if 30 <= arguments.stature <= 260 else ""
-        raise UserError(f"--stature {arguments.stature:g} is no person's height in metres{hint}")
-    if arguments.pitch is not None and not -90 < arguments.pitch < 90:
-        raise UserError(
-            f"--pitch {arguments.pitch:g}: degrees between -90 and 90, positive if the camera looks down"
-        )
+    return path
 
 
 def run() -> int:

@@ -50,7 +50,7 @@ def load_config(
     contradict each other or the joint format.
     """
     parsed = _read_with_bases(Path(path), ())
-    given = _parse_overrides(overrides)
+    given = parse_overrides(overrides)
     if isinstance((parsed.values | given).get("losses"), dict):
         names = legacy.loss_names(parsed.values | given)
         given = {f"losses.{names[key]}" if key in names else key: value for key, value in given.items()}
@@ -126,15 +126,16 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
+def parse_overrides(overrides: Iterable[str] | Mapping[str, Any], flag: str = OVERRIDE) -> dict[str, Any]:
+    """Values of ``key=value`` texts, as a flag takes them; a dict stays as it is."""
     if isinstance(overrides, Mapping):
         return dict(overrides)
     given = {}
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise UserError(f"{OVERRIDE} {text}: write key=value, such as {OVERRIDE} batch_size=8")
-        given[key.strip()] = parse_value(value.strip(), f"{OVERRIDE} {key.strip()}")
+            raise UserError(f"{flag} {text}: write key=value, such as {flag} batch_size=8")
+        given[key.strip()] = parse_value(value.strip(), f"{flag} {key.strip()}")
     return given
 
 

@@ -86,9 +86,16 @@ def mediapipe() -> Any:
     return pytest.importorskip("mediapipe", reason="MediaPipe is not installed (make setup)")
 
 
-def test_mediapipe_finds_a_person_and_keeps_quiet(mediapipe: Any, capfd: pytest.CaptureFixture) -> None:
+@pytest.fixture(scope="module")
+def portrait() -> np.ndarray:
+    """Head and shoulders of a sitting person, 512x600 px."""
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        portrait = plt.imread(file)  # head and shoulders of a sitting person, 512x600
+        return plt.imread(file)
+
+
+def test_mediapipe_finds_a_person_and_keeps_quiet(
+    mediapipe: Any, portrait: np.ndarray, capfd: pytest.CaptureFixture
+) -> None:
     detector = build_detector("mediapipe")
     assert detector(np.zeros((120, 160, 3), np.uint8)) == []
     before = portrait.copy()
@@ -105,6 +112,21 @@ def test_mediapipe_finds_a_person_and_keeps_quiet(mediapipe: Any, capfd: pytest.
     assert left[0] > right[0] + 100  # a person who faces the camera
     ankle = person[skeleton.index("left_ankle")]
     assert ankle[1] > 700 and ankle[2] == 0  # guessed, far below the picture
+
+
+def test_mediapipe_follows_as_many_people_as_it_is_told_to(mediapipe: Any, portrait: np.ndarray) -> None:
+    pair = np.hstack([portrait, portrait[:, ::-1]])
+    before = pair.copy()
+    for people in (1, 2):
+        detector = build_detector("mediapipe", people=people)
+        found = [detector(pair) for _ in range(8)]
+        detector.close()
+        assert [len(some) for some in found[:5]] == [1] * 5  # a further one is looked for now and then
+        noses = sorted(person[0, 0] for person in found[-1])
+        assert len(noses) == people
+        if people > 1:
+            assert 200 < noses[0] < 330 and 1024 - 330 < noses[1] < 1024 - 200
+    np.testing.assert_array_equal(pair, before)
 
 
 def test_errors_of_python_are_seen_while_mediapipe_is_silenced(
@@ -126,13 +148,21 @@ def landmarks(*points: tuple[float, float, float]) -> Any:
     return SimpleNamespace(landmark=[SimpleNamespace(x=x, y=y, visibility=v) for x, y, v in points])
 
 
+def answer(monkeypatch: pytest.MonkeyPatch, result: Any) -> None:
+    """Let MediaPipe find that in every frame."""
+    from lib.wild.detectors.mediapipe_solutions import _Graph
+
+    monkeypatch.setattr(_Graph, "process", lambda self, frame: result)
+
+
 def test_mediapipe_points_are_px_and_fade_outside_the_picture(
     mediapipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     detector = build_detector("mediapipe", device="cuda")
     found = landmarks((0.5, 0.5, 0.8), (1.05, 0.5, 0.8), (0.5, -0.5, 0.8), (0.0, 1.0, 1.2))
-    monkeypatch.setattr(detector._solution, "process", lambda frame: SimpleNamespace(pose_landmarks=found))
-    (person,) = detector(np.zeros((100, 200, 3), np.uint8))
+    answer(monkeypatch, SimpleNamespace(pose_landmarks=found))
+    for _ in range(7):  # a further graph that finds the same person adds nobody
+        (person,) = detector(np.zeros((100, 200, 3), np.uint8))
     np.testing.assert_allclose(
         person, [[100, 50, 0.8], [210, 50, 0.4], [100, -50, 0], [0, 100, 1]], rtol=1e-6
     )
@@ -146,7 +176,7 @@ def test_a_frame_on_which_mediapipe_fails_is_empty(mediapipe: Any, caplog: pytes
         def process(self, frame: np.ndarray) -> None:
             raise RuntimeError("graph")
 
-    detector._solution._graph = Failing()
+    detector._graphs[0]._solution = Failing()
     assert detector(np.zeros((64, 64, 3), np.uint8)) == [] and "graph" in caplog.text
     caplog.clear()
     assert detector(np.zeros((64, 64, 3), np.uint8)) == [] and not caplog.text  # a new graph
@@ -170,7 +200,7 @@ def test_sides_of_hands_are_those_of_a_picture_that_is_no_mirror(
             for label in ("Left", "Right", "Right")
         ],
     )
-    monkeypatch.setattr(detector._solution, "process", lambda frame: result)
+    answer(monkeypatch, result)
     found = detector(np.zeros((100, 200, 3), np.uint8))
     assert detector.sides == ["right", "left"] and [hand.shape for hand in found] == [(21, 3)] * 2
     np.testing.assert_allclose(found[1][:, :2], hands[1] * [200, 100], rtol=1e-5)

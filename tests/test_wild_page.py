@@ -30,7 +30,9 @@ def make_world(name="H36M-17", frames=FRAMES, absent=GAP):
     pose = rng.uniform([-0.4, 0.0, -0.4], [0.4, 1.8, 0.4], (skeleton.num_joints, 3))
     angle = np.linspace(0, 3, frames)
     zero, one = np.zeros(frames), np.ones(frames)
-    turn = np.array([[np.cos(angle), zero, np.sin(angle)], [zero, one, zero], [-np.sin(angle), zero, np.cos(angle)]])
+    turn = np.array(
+        [[np.cos(angle), zero, np.sin(angle)], [zero, one, zero], [-np.sin(angle), zero, np.cos(angle)]]
+    )
     positions = np.einsum("xyf,jy->fjx", turn, pose) + np.linspace([0, 0, 0], [1, 0, -1], frames)[:, None]
     flag = np.zeros(positions.shape[:2], np.uint8)
     flag[10:14, :3] = Flag.INTERPOLATED
@@ -89,7 +91,7 @@ def test_the_video_is_in_the_page_byte_for_byte(tmp_path):
 def test_a_large_video_stays_beside_the_page_which_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(page_module, "EMBED_LIMIT_BYTES", 100)
     text = make_page(tmp_path).read_text()
-    assert 'src="./overlay.mp4"' in text and "too large" in text and "video-data" not in text.split("</main>")[1][:200]
+    assert 'src="./overlay.mp4"' in text and "too large" in text and 'id="video-data"' not in text
     assert len(text) < 200_000
 
 
@@ -158,11 +160,20 @@ def opened(browser, path, allowed=(), **context):
     tab.on("pageerror", lambda error: told.append(str(error)))
     tab.on("request", lambda request: asked.append(request.url))
     tab.goto(path.as_uri())
-    tab.wait_for_function("document.querySelector('#clock').textContent !== ''")
+    until(tab, "document.querySelector('#clock').textContent !== ''")
     yield tab
     context.close()
     assert told == []
     assert [url for url in asked if not url.startswith(("blob:", "data:"))] == [path.as_uri(), *allowed]
+
+
+def until(tab, condition):
+    """Wait; by asking again, since Playwright's own waiting is code from a string, which the page's policy forbids."""
+    for _ in range(200):
+        if tab.evaluate(condition):
+            return
+        tab.wait_for_timeout(25)
+    raise AssertionError(f"never came true: {condition}")
 
 
 def picture(tab, name="view"):
@@ -186,8 +197,7 @@ def go_to(tab, frame):
         "slider.dispatchEvent(new Event('input')); }",
         frame,
     )
-    has_settled = "const video = document.querySelector('video'); !video || (!video.seeking && video.readyState >= 2)"
-    tab.wait_for_function(f"() => {{ {has_settled.replace('; !', '; return !')} }}")
+    until(tab, "!document.querySelector('video').seeking && document.querySelector('video').readyState >= 2")
 
 
 def drag(tab, across, down):
@@ -218,9 +228,9 @@ def test_the_video_plays_and_the_view_with_it(browser, report):
     with opened(browser, report) as tab:
         first = picture(tab)
         tab.keyboard.press("Space")
-        tab.wait_for_function("document.querySelector('video').currentTime > 0.4")
+        until(tab, "document.querySelector('video').currentTime > 0.4")
         tab.keyboard.press("Space")
-        tab.wait_for_function("document.querySelector('video').paused")
+        until(tab, "document.querySelector('video').paused")
         tab.wait_for_timeout(100)
         assert frame_of(tab) >= 10 and picture(tab) != first
         assert abs(video_gray(tab) - gray_of(frame_of(tab))) <= 1
@@ -228,6 +238,7 @@ def test_the_video_plays_and_the_view_with_it(browser, report):
 
 def test_the_view_turns_zooms_and_comes_back(browser, report):
     with opened(browser, report) as tab:
+        go_to(tab, 0)  # the panel has its size when the video has come
         seen = [picture(tab)]
         for move in (
             lambda: drag(tab, 90, 0),
@@ -254,7 +265,7 @@ def test_without_video_the_view_plays_alone(browser, tmp_path):
         assert tab.locator("video").count() == 0
         tab.select_option("#speed", "2")
         tab.click("#play")
-        tab.wait_for_function("document.querySelector('#clock').textContent.endsWith('60/60')", timeout=4000)
+        until(tab, "document.querySelector('#clock').textContent.endsWith('60/60')")
         assert tab.get_attribute("#play", "aria-label") == "Play"  # it has stopped at the end
         for key, frame in (("Home", 0), ("ArrowRight", 1), ("PageDown", 31), ("ArrowLeft", 30), ("End", 59)):
             tab.keyboard.press(key)
@@ -265,16 +276,15 @@ def test_a_video_that_cannot_be_played_leaves_the_view(browser, tmp_path):
     (tmp_path / "overlay.mp4").write_bytes(b"no video" * 100)
     with opened(browser, make_page(tmp_path, overlay=tmp_path / "overlay.mp4")) as tab:
         tab.wait_for_selector("#video-error")
-        go_to_without_video = "document.querySelector('#play').click()"
-        tab.evaluate(go_to_without_video)
-        tab.wait_for_function("!document.querySelector('#clock').textContent.includes('· 1/')")
+        tab.click("#play")
+        until(tab, "!document.querySelector('#clock').textContent.includes('· 1/')")
 
 
 def test_a_video_beside_the_page_is_played_from_there(browser, tmp_path, monkeypatch):
     monkeypatch.setattr(page_module, "EMBED_LIMIT_BYTES", 100)
     path = make_page(tmp_path)
     with opened(browser, path, allowed=[(tmp_path / "overlay.mp4").as_uri()]) as tab:
-        tab.wait_for_function("document.querySelector('video').readyState >= 2")
+        until(tab, "document.querySelector('video').readyState >= 2")
         go_to(tab, 40)
         assert abs(video_gray(tab) - gray_of(40)) <= 1
 
@@ -300,7 +310,9 @@ def test_limb_lengths_are_those_of_the_motion(browser, tmp_path):
     with opened(browser, make_page(tmp_path, world=world, overlay=False)) as tab:
         told = {row.split("\t")[0]: row for row in tab.locator("#limb-rows tr").all_inner_texts()}
         texts = re.findall(r"(\d+) mm\s+([\d.]+)%", told["knee – ankle"])
-    for (mean, variation), joints in zip(texts, (("left_knee", "left_ankle"), ("right_knee", "right_ankle")), strict=True):
+    for (mean, variation), joints in zip(
+        texts, (("left_knee", "left_ankle"), ("right_knee", "right_ankle")), strict=True
+    ):
         a, b = (world.skeleton.index(joint) for joint in joints)
         seen = (world.flag[:, [a, b]] == Flag.SEEN).all(1)
         lengths = np.linalg.norm(world.positions[seen, a] - world.positions[seen, b], axis=1)
@@ -316,7 +328,9 @@ def test_the_csv_made_by_the_page_holds_the_positions(browser, tmp_path):
         lines = download.value.path().read_text().splitlines()
     assert lines[0] == "frame,time_s,joint,x,y,z,confidence,flag"
     cells = np.array([line.split(",") for line in lines[1:]]).reshape(FRAMES, 66, 8)
-    assert (cells[7, :, 2] == world.skeleton.joints).all() and (cells[:, 0, 0] == np.arange(FRAMES).astype(str)).all()
+    assert (cells[7, :, 2] == world.skeleton.joints).all() and (
+        cells[:, 0, 0] == np.arange(FRAMES).astype(str)
+    ).all()
     present = world.present
     assert np.abs(cells[present, :, 3:6].astype(float) - world.positions[present]).max() < 1e-4
     assert (cells[~present, :, 3:6] == "").all() and (cells[~present, :, 7] == "absent").all()
@@ -326,7 +340,12 @@ def test_the_csv_made_by_the_page_holds_the_positions(browser, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_without_scrolling_sideways(browser, tmp_path, scheme):
     path = make_page(tmp_path, world=make_world("RTM-66"), title="a_long_name_without_any_space_" * 3)
-    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "color_scheme": scheme}
+    phone = {
+        "viewport": {"width": 390, "height": 844},
+        "is_mobile": True,
+        "has_touch": True,
+        "color_scheme": scheme,
+    }
     with opened(browser, path, **phone) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
         tab.locator("#heat").scroll_into_view_if_needed()
@@ -350,9 +369,13 @@ def test_names_from_outside_stay_text(browser, tmp_path):
         assert ATTACK in tab.inner_text("#joint-rows")
 
 
-@pytest.mark.parametrize(("frames", "absent"), [(1, slice(0, 0)), (20, slice(None))], ids=["one frame", "nobody"])
+@pytest.mark.parametrize(
+    ("frames", "absent"), [(1, slice(0, 0)), (20, slice(None))], ids=["one frame", "nobody"]
+)
 def test_a_motion_with_nearly_nothing_in_it(browser, tmp_path, frames, absent):
-    with opened(browser, make_page(tmp_path, world=make_world(frames=frames, absent=absent), overlay=False)) as tab:
+    with opened(
+        browser, make_page(tmp_path, world=make_world(frames=frames, absent=absent), overlay=False)
+    ) as tab:
         tab.click("#play")
         drag(tab, 40, 10)
         assert tab.is_visible("#unseen") == (absent == slice(None))

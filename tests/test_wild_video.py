@@ -124,7 +124,7 @@ def test_frames_lost_to_damage_are_counted(tmp_path, caplog):
     content = bytearray(path.read_bytes())
     starts = [at for at in range(len(content)) if content[at : at + 3] == b"\xff\xd8\xff"]
     for at in starts[-4:]:
-        content[at : at + 610] = bytes(610)
+        content[at : at + 590] = bytes(590)
     path.write_bytes(content)
     video = probe_video(path)
     with caplog.at_level(logging.WARNING):
@@ -215,7 +215,12 @@ def test_planes_are_views_of_a_smaller_picture(tmp_path):
 
 @pytest.mark.parametrize(
     ("size_px", "max_height", "expected"),
-    [((1768, 994), 720, (1280, 720)), ((639, 481), None, (640, 480)), ((1, 1), 720, (2, 2)), ((99, 3000), 720, (24, 720))],
+    [
+        ((1768, 994), 720, (1280, 720)),
+        ((639, 481), None, (640, 480)),
+        ((1, 1), 720, (2, 2)),
+        ((99, 3000), 720, (24, 720)),
+    ],
 )
 def test_even_sizes(size_px, max_height, expected):
     assert even_size(size_px, max_height) == expected

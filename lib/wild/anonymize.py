@@ -189,12 +189,15 @@ def _held(frames: np.ndarray, heads: np.ndarray, hold: int, num_frames: int) -> 
     path = np.stack([np.interp(every, frames, column) for column in heads.T], -1)
     # a head that turns or bends away seems smaller for a moment
     size = maximum_filter1d(path[:, 2], hold | 1, mode="nearest")
+    # where it was not seen it may have been at the last place or at the next one: hide all between them
     next_seen = np.searchsorted(frames, every)
-    before = np.abs(every - frames[np.maximum(next_seen - 1, 0)])
-    after = np.abs(frames[np.minimum(next_seen, len(frames) - 1)] - every)
-    unseen = np.minimum(np.minimum(before, after) / hold, 1.0)
-    half = (HALF_BOX * size * (1.0 + 0.5 * unseen))[:, None]
-    low, high = path[:, :2] - half, path[:, :2] + half
+    left, right = np.maximum(next_seen - 1, 0), np.minimum(next_seen, len(frames) - 1)
+    unseen = np.minimum(np.abs(every - frames[left]), np.abs(frames[right] - every))
+    gap = (unseen > 0)[:, None]
+    half = (HALF_BOX * size * (1.0 + 0.5 * np.minimum(unseen / hold, 1.0)))[:, None]
+    centre, last, following = path[:, :2], heads[left, :2], heads[right, :2]
+    low = np.where(gap, np.minimum(last, following), centre) - half
+    high = np.where(gap, np.maximum(last, following), centre) + half
     # beyond its ends the chain may go on as it went, or stop: hide both
     for outside, near, far in ((every < frames[0], 0, 5), (every > frames[-1], -1, -6)):
         far = min(max(far, -len(frames)), len(frames) - 1)

@@ -48,21 +48,17 @@ class Canvas:
         other.y[:], other.uv[:] = self.y, self.uv
         return other
 
-    def lines(self, segments: np.ndarray, color: str, thickness_px: int) -> None:
-        """Draw straight lines (S,2,2)."""
+    def lines(self, segments: np.ndarray, color: str, thickness_px: int, rim: str | None = None) -> None:
+        """Draw straight lines (S,2,2), over a rim as bright as that colour."""
         if not len(segments):
             return
         y, *uv = yuv(color)
-        # the colour plane has half the size: one more bit of fraction
         points = _fixed(segments)
+        if rim:
+            cv2.polylines(self.y, points, False, yuv(rim)[0], thickness_px + 2, cv2.LINE_8, FRACTION_BITS)
         cv2.polylines(self.y, points, False, y, thickness_px, cv2.LINE_AA, FRACTION_BITS)
+        # the colour plane has half the size: one more bit of fraction
         cv2.polylines(self.uv, points, False, uv, (thickness_px + 1) // 2, cv2.LINE_8, FRACTION_BITS + 1)
-
-    def outline(self, segments: np.ndarray, color: str, thickness_px: int) -> None:
-        """Draw lines (S,2,2) in the brightness of ``color`` only, as a rim of lines to be drawn over them."""
-        if len(segments):
-            points = _fixed(segments)
-            cv2.polylines(self.y, points, False, yuv(color)[0], thickness_px, cv2.LINE_8, FRACTION_BITS)
 
     def dots(self, points: np.ndarray, color: str, radius_px: int, hollow: bool = False) -> None:
         """Draw discs or rings around points (P,2)."""
@@ -129,5 +125,4 @@ def _letter(letter: str, height_px: int) -> np.ndarray:
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
-    clipped = np.clip(points, -FARTHEST_PX, FARTHEST_PX)
-    return np.rint(clipped * (1 << FRACTION_BITS)).astype(np.int32)
+    return (points.clip(-FARTHEST_PX, FARTHEST_PX) * (1 << FRACTION_BITS)).round().astype(np.int32)

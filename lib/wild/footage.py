@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.errors import UserError
+from lib.wild.records import Detections
 from lib.wild.video import VideoInfo, probe_video
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".mts", ".3gp")
@@ -24,6 +25,25 @@ class Footage:
     fps: float
     num_frames: int | None
     """None where only the keypoint file can tell."""
+
+    @property
+    def num_stored_frames(self) -> int | None:
+        """Frames as other programs count them: those in the file, where the rate varies."""
+        if self.video is None or not self.video.variable_rate:
+            return self.num_frames
+        return int(self.video.source_frame.max()) + 1
+
+    def at_constant_rate(self, detections: Detections) -> Detections:
+        """Keypoints of the stored frames, as a keypoint file has them, for the frames of the constant rate."""
+        if self.video is None or not self.video.variable_rate:
+            return detections
+        rows = self.video.source_frame.clip(max=detections.num_frames - 1)
+        ids = detections.ids
+        return replace(
+            detections,
+            people=[detections.people[row] for row in rows],
+            ids=None if ids is None else [ids[row] for row in rows],
+        )
 
 
 def list_footage(

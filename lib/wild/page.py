@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from html import escape
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -26,7 +27,14 @@ from lib.files import atomic_path
 from lib.wild.records import Flag, WorldMotion
 
 HERE = Path(__file__).parent
-SCRIPTS = ("page_player.js", "page_view.js", "page_charts.js", "page_main.js")
+SCRIPTS = (
+    "page_player.js",
+    "page_scene.js",
+    "page_view.js",
+    "page_charts.js",
+    "page_tables.js",
+    "page_main.js",
+)
 EMBED_LIMIT_BYTES = 48 * 2**20
 """A larger video stays beside the page: base64 of more is too much for a phone's memory."""
 CHUNK_BYTES = 3 * 2**18  # divisible by 3, so that the base64 of chunks is the base64 of the whole
@@ -66,7 +74,7 @@ def write_page(
         video = stack.enter_context(_opened(overlay)) if overlay else None
         is_inside = video is not None and os.fstat(video.fileno()).st_size <= EMBED_LIMIT_BYTES
         parts: dict[str, Iterable[str]] = {
-            "policy": [_policy(style, script)],
+            "policy": [_policy(style, script, media="'self' file:" if video and not is_inside else "blob:")],
             "title": [escape(title)],
             "style": [style],
             "facts": _facts(world, summary),
@@ -91,15 +99,15 @@ def _opened(overlay: Path) -> BinaryIO:
         raise UserError(f"cannot read the video {overlay} for the page: {error.strerror}") from None
 
 
-def _policy(style: str, script: str) -> str:
-    """Content-Security-Policy: exactly this style and this script run, media come from the page or its folder."""
+def _policy(style: str, script: str, media: str) -> str:
+    """Content-Security-Policy: exactly this style and this script run, nothing is loaded but the media named."""
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
     return (
         f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src data:; "
-        "media-src 'self' file: blob:; base-uri 'none'; form-action 'none'"
+        f"media-src {media}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -110,7 +118,7 @@ def _facts(world: WorldMotion, summary: Mapping[str, str]) -> Iterator[str]:
     own = {
         "video": f"{frames} frames at {world.fps:.4g} a second ({frames / world.fps:.1f} s)",
         "frames without this person": f"{unseen} ({unseen / frames:.1%})",
-        "joint positions filled in": f"{filled:.1%} of the frames with this person",
+        "joint positions filled in": f"{filled:.1%}",
         "joints": f"{world.skeleton.name}, {world.skeleton.num_joints} joints",
         "units": "metres" if world.units == "m" else f"{world.units} (1 = the person's height)",
     }
@@ -212,7 +220,12 @@ def _data_blocks(world: WorldMotion) -> Iterator[str]:
 def _without_side(joint: str, mirror: str) -> str:
     """What a joint and its mirror image are both called: knee of left_knee, KNEE of LKNEE."""
     word = re.match(r"(left|right)_?", joint, re.IGNORECASE)
-    shared = joint[word.end() :] if word else os.path.commonprefix([joint[::-1], mirror[::-1]])[::-1]
+    if word:
+        return joint[word.end() :].replace("_", " ")
+    same_end = takewhile(
+        lambda letters: letters[0] == letters[1], zip(joint[::-1], mirror[::-1], strict=False)
+    )
+    shared = "".join(letter for letter, _ in same_end)[::-1]
     return (shared or joint).replace("_", " ").strip()
 
 

@@ -32,8 +32,10 @@ byId("perspective").addEventListener("change", (event) => view.look({ perspectiv
 document.addEventListener("keydown", (event) => {
   const { target, key, shiftKey } = event;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (target.matches("select, a, summary") || (key === " " && target.matches("button, input[type=checkbox]"))) return;
-  const second = Math.round(motion.fps), turns = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const hasOwnKeys = key === " " ? "select, a, summary, button, input[type=checkbox]" : "select, a, summary";
+  if (target.matches(hasOwnKeys)) return;
+  const second = Math.round(motion.fps);
+  const turns = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const jumps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -second, PageDown: second, Home: -Infinity, End: Infinity };
   if (shiftKey && key in turns) view.rotate(...turns[key].map((step) => 15 * step));
   else if (key === " ") player.toggle();

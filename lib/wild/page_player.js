@@ -6,8 +6,8 @@ const byId = (id) => document.getElementById(id);
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 function element(name, content = [], attributes = {}) {
-  const isDrawn = ["svg", "path", "line"].includes(name);
-  const made = isDrawn ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+  const space = ["svg", "path", "line"].includes(name) ? "2000/svg" : "1999/xhtml";
+  const made = document.createElementNS(`http://www.w3.org/${space}`, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.append(...[content].flat());
   return made;
@@ -113,7 +113,7 @@ class Player {
   seek(frame) {
     this.show(frame);
     if (this.video) this.video.currentTime = (this.frame + 0.5) / this.fps; // the middle, safe from rounding
-    if (!this.video) this.startClock();
+    this.startClock();
   }
 
   step(frames) {

@@ -1,5 +1,5 @@
 
-// The 3D view: floor grid, path, shadow and skeleton on a 2D canvas.
+// The 3D view: where the eye is, what turns and moves it, what lies under the pointer.
 
 const TURN_PER_PIXEL = 0.008, EYE_DISTANCE = 5; // the eye's distance in radii of what is shown
 const VIEWS = {
@@ -10,25 +10,31 @@ const VIEWS = {
 };
 
 const cssColor = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const channels = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-function mix(color, other, share) {
-  const [a, b] = [channels(color), channels(other)];
-  return `rgb(${a.map((value, at) => Math.round(value + (b[at] - value) * share)).join(" ")})`;
+const probe = document.createElement("canvas").getContext("2d"), parsed = new Map();
+
+// Red, green and blue of any CSS colour, which a canvas gives back as #rrggbb.
+function channels(color) {
+  if (!parsed.has(color)) {
+    probe.fillStyle = color;
+    parsed.set(color, [1, 3, 5].map((at) => parseInt(probe.fillStyle.slice(at, at + 2), 16)));
+  }
+  return parsed.get(color);
 }
+
+const mix = (color, other, share) => color.map((value, at) => value + (other[at] - value) * share);
 
 function percentile(values, share) {
   const sorted = Float64Array.from(values).sort();
   return sorted.length ? sorted[Math.floor(share * (sorted.length - 1))] : NaN;
 }
 
-// A canvas as sharp as the screen; true if its size changed.
+// Makes a canvas as sharp as the screen.
 function fitCanvas(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width === across && canvas.height === down) return false;
+  if (canvas.width === across && canvas.height === down) return;
   Object.assign(canvas, { width: across, height: down });
   canvas.getContext("2d").setTransform(ratio, 0, 0, ratio, 0, 0);
-  return true;
 }
 
 class View {
@@ -84,7 +90,9 @@ class View {
     }
     for (let frame = 0; frame < numFrames; frame++) {
       const from = Math.max(0, frame - half), to = Math.min(numFrames, frame + half + 1);
-      for (const axis of [0, 1]) smooth[2 * frame + axis] = (sums[2 * to + axis] - sums[2 * from + axis]) / (to - from);
+      for (const axis of [0, 1]) {
+        smooth[2 * frame + axis] = (sums[2 * to + axis] - sums[2 * from + axis]) / (to - from);
+      }
     }
     return smooth;
   }
@@ -116,178 +124,16 @@ class View {
     if (!canvas.clientWidth) return;
     fitCanvas(canvas, canvas.clientWidth, canvas.clientHeight);
     this.aim();
-    this.colors = Object.fromEntries(["surface", "ink", "muted", "line"].map((name) => [name, cssColor(`--${name}`)]));
+    this.colors = Object.fromEntries(["surface", "ink", "muted"].map((name) => [name, cssColor(`--${name}`)]));
     this.isDark = matchMedia("(prefers-color-scheme: dark)").matches;
     context.clearRect(0, 0, this.width, this.height);
     context.lineCap = context.lineJoin = "round";
-    this.drawFloor();
-    this.drawPath();
+    drawFloor(this);
+    drawPath(this);
     byId("unseen").hidden = motion.isSeen(player.frame);
     this.shown = [];
-    if (motion.isSeen(player.frame)) this.drawPerson();
-    this.drawAxes();
-  }
-
-  // A path of straight pieces between 3D points, broken where one is behind the eye.
-  trace(points) {
-    let isDown = false;
-    for (const point of points) {
-      const place = point && this.project(...point);
-      if (!place) isDown = false;
-      else if (isDown) this.context.lineTo(place[0], place[1]);
-      else {
-        this.context.moveTo(place[0], place[1]);
-        isDown = true;
-      }
-    }
-  }
-
-  // Lines at whole multiples of the cell, so the grid stands still while the eye follows; it fades outwards.
-  drawFloor() {
-    const { context, cell, target, radius } = this, levels = 8;
-    const size = Math.max(cell, cell * Math.ceil(radius / cell / 6)); // a long path gets a coarser grid
-    const count = Math.ceil((2.6 * radius) / size), [left, near] = [target[0], target[2]].map((value) => Math.round(value / size));
-    const paths = Array.from({ length: levels }, () => []);
-    for (let i = -count; i <= count; i++) {
-      for (let j = -count; j < count; j++) {
-        const reach = 1 - Math.hypot(i, j + 0.5) / (count + 0.5);
-        if (reach <= 0) continue;
-        const level = paths[Math.min(levels - 1, Math.floor(reach * 1.6 * levels))];
-        const [x, z] = [left + i, near + j].map((value) => value * size);
-        level.push([[x, 0, z], [x, 0, z + size]]);
-        const [x2, z2] = [left + j, near + i].map((value) => value * size);
-        level.push([[x2, 0, z2], [x2 + size, 0, z2]]);
-      }
-    }
-    const grid = `grid ${+size.toFixed(2)} ${this.motion.units === "m" ? "m" : "× height"}`;
-    if (byId("grid-size").textContent !== grid) byId("grid-size").textContent = grid;
-    context.lineWidth = 1;
-    context.strokeStyle = this.colors.muted;
-    paths.forEach((segments, level) => {
-      context.globalAlpha = (0.42 * (level + 1)) / levels;
-      context.beginPath();
-      for (const segment of segments) this.trace(segment);
-      context.stroke();
-    });
-    context.globalAlpha = 1;
-  }
-
-  drawPath() {
-    const { context, path, motion } = this, every = Math.max(1, Math.floor(path.length / 1500));
-    const points = [];
-    for (let at = 0; at < path.length; at += every) {
-      const [frame, x, z] = path[at];
-      const before = at ? path[at - every][0] : frame;
-      if (frame - before > every + motion.fps / 2) points.push(null);
-      points.push([x, 0, z]);
-    }
-    context.strokeStyle = cssColor("--accent");
-    context.globalAlpha = 0.55;
-    context.lineWidth = 1.5;
-    context.beginPath();
-    this.trace(points);
-    context.stroke();
-    context.globalAlpha = 1;
-  }
-
-  drawPerson() {
-    const { context, motion, colors, scale, reach } = this, { numJoints, positions, flag, confidence } = motion;
-    const first = this.player.frame * numJoints, points = [];
-    for (let joint = 0; joint < numJoints; joint++) {
-      const at = 3 * (first + joint);
-      const isKnown = flag[first + joint] !== ABSENT;
-      points.push(isKnown ? [positions[at], positions[at + 1], positions[at + 2]] : null);
-    }
-    const places = points.map((point) => point && this.project(...point));
-    const width = clamp(0.028 * reach * scale, 2, 14) * (numJoints > 40 ? 0.6 : 1);
-    const halo = Math.min(1.5, 0.25 * width);
-    const limbs = motion.limbs
-      .map(([a, b], limb) => ({ a, b, limb, depth: places[a] && places[b] ? (places[a][2] + places[b][2]) / 2 : null }))
-      .filter((limb) => limb.depth !== null)
-      .sort((one, other) => one.depth - other.depth);
-
-    context.strokeStyle = colors.ink;
-    context.globalAlpha = 0.13;
-    context.lineWidth = 1.3 * width;
-    context.beginPath();
-    for (const { a, b } of limbs) this.trace([points[a], points[b]].map(([x, , z]) => [x, 0, z]));
-    context.stroke();
-    context.globalAlpha = 1;
-    this.drawContacts(points);
-
-    // far things pale, like in haze; what was filled in is dashed
-    const shade = (color, depth) => {
-      const clear = this.isDark ? mix(color, "#ffffff", 0.28) : color;
-      return this.haze(clear, 0.45 * clamp((0.9 - depth) / 1.8, 0, 1));
-    };
-    for (const { a, b, limb, depth } of limbs) {
-      const size = (places[a][3] + places[b][3]) / 2, isFilled = [a, b].some((joint) => flag[first + joint] === INTERPOLATED);
-      context.beginPath();
-      context.moveTo(places[a][0], places[a][1]);
-      context.lineTo(places[b][0], places[b][1]);
-      context.setLineDash([]);
-      context.strokeStyle = colors.surface;
-      context.lineWidth = (width + 2 * halo) * size;
-      context.stroke();
-      context.setLineDash(isFilled ? [0.1, 1.9 * width] : []);
-      context.strokeStyle = shade(motion.limbColors[limb], depth);
-      context.lineWidth = width * size;
-      context.stroke();
-    }
-    context.setLineDash([]);
-    places.forEach((place, joint) => {
-      if (!place) return;
-      const isSure = flag[first + joint] === SEEN && confidence[first + joint] >= 77;
-      context.beginPath();
-      context.arc(place[0], place[1], 0.72 * width * place[3], 0, 2 * Math.PI);
-      context.lineWidth = halo;
-      context.strokeStyle = isSure ? colors.surface : shade(motion.jointColors[joint], place[2]);
-      context.fillStyle = isSure ? shade(motion.jointColors[joint], place[2]) : colors.surface;
-      context.fill();
-      context.stroke();
-    });
-    this.shown = places;
-  }
-
-  haze(color, share) {
-    const from = color.startsWith("#") ? channels(color) : color.match(/\d+/g).map(Number);
-    const to = channels(this.colors.surface);
-    return `rgb(${from.map((value, at) => Math.round(value + (to[at] - value) * share)).join(" ")})`;
-  }
-
-  // A ring on the floor under each foot that stands.
-  drawContacts(points) {
-    const { context, motion, player, reach } = this;
-    motion.ankles.forEach((joint, side) => {
-      if (joint === null || !points[joint] || !motion.contact[2 * player.frame + side]) return;
-      const [x, , z] = points[joint], ring = Array.from({ length: 25 }, (_, at) => {
-        const angle = (at / 12) * Math.PI;
-        return [x + 0.13 * reach * Math.cos(angle), 0, z + 0.13 * reach * Math.sin(angle)];
-      });
-      context.strokeStyle = motion.jointColors[joint];
-      context.lineWidth = 1.5;
-      context.beginPath();
-      this.trace(ring);
-      context.stroke();
-    });
-  }
-
-  drawAxes() {
-    const { context, turn, height } = this, [cosYaw, sinYaw, cosPitch, sinPitch] = turn;
-    context.font = "11px system-ui, sans-serif";
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    context.strokeStyle = context.fillStyle = this.colors.muted;
-    context.lineWidth = 1.2;
-    for (const [label, [x, y, z]] of Object.entries({ X: [1, 0, 0], Y: [0, 1, 0], Z: [0, 0, 1] })) {
-      const ahead = z * cosYaw - x * sinYaw;
-      const [across, up] = [x * cosYaw + z * sinYaw, y * cosPitch - ahead * sinPitch];
-      context.beginPath();
-      context.moveTo(34, height - 34);
-      context.lineTo(34 + 17 * across, height - 34 - 17 * up);
-      context.stroke();
-      if (Math.hypot(across, up) > 0.25) context.fillText(label, 34 + 25 * across, height - 34 - 25 * up);
-    }
+    if (motion.isSeen(player.frame)) drawPerson(this);
+    drawAxes(this);
   }
 
   look(changes) {
@@ -315,7 +161,8 @@ class View {
       const finger = fingers.get(event.pointerId);
       if (!finger) return this.point(event);
       byId("view-tip").hidden = true;
-      const before = fingers.size > 1 ? spread() : 0, [dx, dy] = [event.clientX - finger.x, event.clientY - finger.y];
+      const before = fingers.size > 1 ? spread() : 0;
+      const [dx, dy] = [event.clientX - finger.x, event.clientY - finger.y];
       Object.assign(finger, { x: event.clientX, y: event.clientY });
       if (fingers.size === 1) this.rotate(dx, dy);
       else if (fingers.size === 2) {
@@ -344,11 +191,11 @@ class View {
       if (distance < closest) [nearest, closest] = [joint, distance];
     });
     tip.hidden = nearest < 0;
-    if (tip.hidden) return;
+    if (nearest < 0) return;
     const at = player.frame * motion.numJoints + nearest;
-    const [x, y, z] = motion.positions.subarray(3 * at, 3 * at + 3).map((value) => value);
-    const place = [x, y, z].map((value) => value.toFixed(2)).join(", ");
-    tip.textContent = `${motion.joints[nearest]} · ${place}${motion.units === "m" ? " m" : ""} · ${certainty(motion, at)}`;
+    const place = Array.from(motion.positions.subarray(3 * at, 3 * at + 3), (value) => value.toFixed(2)).join(", ");
+    const unit = motion.units === "m" ? " m" : "";
+    tip.textContent = `${motion.joints[nearest]} · ${place}${unit} · ${certainty(motion, at)}`;
     placeTip(tip, event.offsetX, event.offsetY, this.width);
   }
 }

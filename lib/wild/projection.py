@@ -80,7 +80,7 @@ def _axes(turn_deg: float) -> np.ndarray:
 
 
 def _floor(low: np.ndarray, high: np.ndarray, cell: float) -> np.ndarray:
-    """Lines (S,2,3) of the floor under everything, at least two cells wide."""
+    """Lines (S,2,3) of the floor, at least a quarter of a cell wider than everything above it."""
     first, last = np.floor(low / cell - 0.25) * cell, np.ceil(high / cell + 0.25) * cell
     xs, zs = (np.arange(first[axis], last[axis] + cell / 2, cell) for axis in (0, 2))
     along_z = [[[x, 0, zs[0]], [x, 0, zs[-1]]] for x in xs]

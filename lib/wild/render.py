@@ -75,7 +75,7 @@ def _draw_person(
         return
     ends = skeleton.limb_idx
     drawn, strong = known[ends].all(-1), sure[ends].all(-1)
-    canvas.outline(points[ends[drawn & strong]], OUTLINE, thickness + 2)
+    canvas.lines(points[ends[strong]], OUTLINE, thickness + 2)
     colors = np.array(skeleton.limb_colors)
     for color in dict.fromkeys(skeleton.limb_colors):
         own = drawn & (colors == color)
@@ -132,8 +132,7 @@ def render_world(path: str | Path, world: WorldMotion, *, progress: Progress | N
                 )
                 for (color, is_strong), run in groupby(looks, key=lambda look: look[1]):
                     limbs = segments[[number for number, _ in run]]
-                    canvas.outline(limbs, PAPER, 6 if is_strong else 3)
-                    canvas.lines(limbs, color, 4 if is_strong else 1)
+                    canvas.lines(limbs, color, 4 if is_strong else 1, rim=PAPER)
             text = f"{world.time_s[frame]:.2f} s" + ("" if known.any() else "   not seen")
             canvas.text(text, time_corner, TEXT_PX, INK)
             writer.write(canvas.frame)

@@ -73,12 +73,7 @@ def probe_video(path: str | Path) -> VideoInfo:
     path = Path(path)
     with _open(path) as container:
         stream = _video_stream(container, path)
-        stamps = []
-        num_packets = 0
-        for packet in _packets(container, stream):
-            if not packet.is_discard:
-                num_packets += 1
-                stamps.append(packet.pts)
+        stamps = [packet.pts for packet in _packets(container, stream) if not packet.is_discard]
         # a stream must not be touched once its container is closed
         time_base, pixel_aspect = stream.time_base or Fraction(1), stream.sample_aspect_ratio
         declared = [float(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
@@ -88,17 +83,16 @@ def probe_video(path: str | Path) -> VideoInfo:
             f"{path}: no frame of this video can be decoded; the file may be damaged or incomplete"
         )
 
-    times_s = np.unique(np.array([stamp for stamp in stamps if stamp is not None], np.int64)) * float(
-        time_base
-    )
-    fps, slots = declared[0] if declared else FALLBACK_FPS, np.arange(max(num_packets, 1))
-    has_stamps = len(times_s) >= max(2, 0.9 * num_packets)
+    known = np.array([stamp for stamp in stamps if stamp is not None], np.int64)
+    times_s = np.unique(known) * float(time_base)
+    fps, slots = declared[0] if declared else FALLBACK_FPS, np.arange(max(len(stamps), 1))
+    has_stamps = len(times_s) >= max(2, 0.9 * len(stamps))
     if has_stamps:
         rate = nominal_rate(times_s, float(time_base), declared)
         timed = frame_slots(times_s, times_s[0], rate)
         has_stamps = timed[-1] <= MAX_REPEATS * len(times_s)
         fps, slots = (rate, timed) if has_stamps else (fps, slots)
-    if not has_stamps and num_packets > 1:
+    if not has_stamps and len(stamps) > 1:
         log.warning("%s has no usable time stamps: taken as %g frames per second", path, fps)
     source_frame = shown_frames(slots)
     turn, rotation_deg = _turn(first)
@@ -121,15 +115,17 @@ def probe_video(path: str | Path) -> VideoInfo:
 def read_frames(video: VideoInfo) -> Iterator[np.ndarray]:
     """Upright RGB frames (H,W,3) uint8 at the constant rate, decoded ahead in a thread; a damaged tail is logged."""
 
+    width, height = _stored_size(video, video.size_px)
+
     def rgb(frame: av.VideoFrame) -> np.ndarray:
-        return _upright(frame.to_ndarray(format="rgb24"), video.turn)
+        return _upright(frame.to_ndarray(format="rgb24", width=width, height=height), video.turn)
 
     return ahead(_at_constant_rate(video, rgb))
 
 
 def read_planes(video: VideoInfo, size_px: tuple[int, int]) -> Iterator[av.VideoFrame]:
     """Upright nv12 frames of an even ``size_px`` (width, height) to draw on, otherwise as ``read_frames``."""
-    width, height = size_px[::-1] if video.turn.transpose else size_px
+    width, height = _stored_size(video, size_px)
 
     def planes(frame: av.VideoFrame) -> av.VideoFrame:
         made = frame.reformat(
@@ -240,6 +236,10 @@ def _turn(frame: av.VideoFrame) -> tuple[Turn, int]:
                 return Turn(True, flip_x=c < 0, flip_y=b < 0), 90 if c < 0 else 270
             return Turn(False, flip_x=a < 0, flip_y=d < 0), 180 if a < 0 and d < 0 else 0
     return Turn(), 0
+
+
+def _stored_size(video: VideoInfo, upright_px: tuple[int, int]) -> tuple[int, int]:
+    return upright_px[::-1] if video.turn.transpose else upright_px
 
 
 def _upright(image: np.ndarray, turn: Turn) -> np.ndarray:

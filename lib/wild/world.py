@@ -40,7 +40,7 @@ def make_world(
     a pitch it is estimated, without a focal length 1.2 times the longer image side is assumed. The person starts
     at X = Z = 0. Impossible values raise ``UserError``.
     """
-    _check(stature_m, pitch_deg, focal_px)
+    check_body_and_camera(stature_m, pitch_deg, focal_px)
     assert motion.joints_image is not None and motion.fps, "lift the motion first"
     skeleton, fps = motion.skeleton, float(motion.fps)
     known = np.isfinite(motion.joints_image).all(-1) & (flag != Flag.ABSENT)
@@ -87,7 +87,8 @@ def make_world(
     )
 
 
-def _check(stature_m: float | None, pitch_deg: float | None, focal_px: float | None) -> None:
+def check_body_and_camera(stature_m: float | None, pitch_deg: float | None, focal_px: float | None) -> None:
+    """Refuse numbers that cannot be, such as a stature in cm, with ``UserError``; None is always allowed."""
     low, high = STATURE_RANGE_M
     if stature_m is not None and not low <= stature_m <= high:
         hint = f"; did you mean {stature_m / 100:g}?" if low <= stature_m / 100 <= high else ""

@@ -37,8 +37,9 @@ def build_detector(name: str, **options: Any) -> Detector:
     try:
         return kind(**options)
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise UserError(
-            f"the detector {name} needs the package {error.name}, which is not installed: run 'make setup', "
+            f"the detector {name} needs the package {package}, which is not installed: run 'make setup', "
             f"or choose another detector ({', '.join(DETECTORS.names())}) or a keypoint file"
         ) from None
 

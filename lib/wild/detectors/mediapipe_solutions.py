@@ -1,4 +1,4 @@
-"""MediaPipe's body (33 points, one person) and hands (21 points each), whose weights lie in its wheel."""
+"""MediaPipe's bodies (33 points) and hands (21 points each), whose weights lie in its wheel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,79 +20,117 @@ log = logging.getLogger(__name__)
 OUTSIDE_MARGIN = (
     0.1  # of the longer side of the image: so far outside it a point's confidence has fallen to 0
 )
-SAME_HAND = 0.3  # of a hand's extent: hands that lie closer on average are one hand, found twice
+SAME = 0.3  # of its own diagonal: what lies closer to another one on average is the same, found twice
+VISIBLE = 0.5  # confidence of the points that tell where somebody is
+HIDDEN_MARGIN = 0.1  # of the person's longer side, around a person who is hidden from the next graph
+SEARCH_EVERY = 5  # frames, for one more person than are followed
 
 
-class _Solution:
-    """One of MediaPipe's graphs, which follows people from frame to frame of one video."""
+class _Graph:
+    """One of MediaPipe's graphs, which finds and follows people from frame to frame of one video."""
 
-    def __init__(self, name: str, device: str, **options: Any) -> None:
-        import mediapipe
+    def __init__(self, name: str, device: str, options: dict[str, Any]) -> None:
+        from mediapipe.python.solutions import hands, pose
 
         if device != "cpu":
             log.info("MediaPipe runs on the CPU (device %s given)", device)
-        self._kind = {"pose": mediapipe.solutions.pose.Pose, "hands": mediapipe.solutions.hands.Hands}[name]
-        self._options = options
-        self._quiet = True
+        self._kind, self._options = {"pose": pose.Pose, "hands": hands.Hands}[name], options
+        self.has_found = False
         self._start()
 
     def _start(self) -> None:
+        self._error: RuntimeError | None = None
         with _native_messages_hidden():
-            self._graph = self._kind(**self._options)
+            self._solution = self._kind(**self._options)
             # its threads are still starting, and talking: an empty picture waits for them
-            self._graph.process(np.zeros((64, 64, 3), np.uint8))
+            self._solution.process(np.zeros((64, 64, 3), np.uint8))
 
     def process(self, frame: np.ndarray) -> Any:
         """MediaPipe's result for a frame, None if it failed."""
-        # the last of its messages comes with the first person; from then on nothing is hidden
-        hidden = _native_messages_hidden() if self._quiet else contextlib.nullcontext()
         try:
-            with hidden:
-                return self._graph.process(np.ascontiguousarray(frame))
-        except RuntimeError as error:  # the graph is unusable after one
-            log.warning("MediaPipe failed on a frame, which counts as empty: %s", error)
-            self._start()
+            return self._solution.process(np.ascontiguousarray(frame))
+        except RuntimeError as error:
+            self._error = error
             return None
 
-    def found(self) -> None:
-        """Note that somebody was found."""
-        self._quiet = False
+    def recover(self) -> None:
+        """Start again after an error, which leaves the graph unusable."""
+        if self._error is not None:
+            log.warning("MediaPipe failed on a frame, which counts as empty: %s", self._error)
+            self._start()
 
     def close(self) -> None:
         """Free the graph."""
-        self._graph.close()
+        self._solution.close()
+
+
+def _process(
+    graphs: Sequence[_Graph], frames: Sequence[np.ndarray], threads: ThreadPoolExecutor
+) -> list[Any]:
+    """Results of the graphs, each on its own frame, side by side."""
+    # the last of MediaPipe's messages come with the first person; from then on nothing is hidden
+    quiet = not all(graph.has_found for graph in graphs)
+    with _native_messages_hidden() if quiet else contextlib.nullcontext():
+        results = list(threads.map(_Graph.process, graphs, frames))
+    for graph in graphs:
+        graph.recover()
+    return results
 
 
 @DETECTORS.register("mediapipe")
 class MediaPipeBody:
-    """BlazePose: the most prominent person of each frame; confidence is MediaPipe's visibility.
+    """BlazePose; confidence is MediaPipe's visibility.
 
+    people: at most so many a frame. A graph of MediaPipe follows one person, of its own choice and as long as it
+    can; each further graph sees the frame without those whom the graphs before it found in the last frame.
     smooth: MediaPipe's own filter, which looks back only: in walking a third steadier, a quarter of a frame late.
     """
 
-    def __init__(self, *, device: str = "cpu", smooth: bool = True, min_confidence: float = 0.5) -> None:
+    def __init__(
+        self, *, device: str = "cpu", people: int = 2, smooth: bool = True, min_confidence: float = 0.5
+    ) -> None:
         self.skeleton = load_skeleton("MediaPipe-33")
-        self._solution = _Solution(
-            "pose",
-            device,
-            model_complexity=1,  # the only one in the wheel
-            smooth_landmarks=smooth,
-            min_detection_confidence=min_confidence,
-            min_tracking_confidence=min_confidence,
-        )
+        options = {
+            "model_complexity": 1,  # the only one in the wheel
+            "smooth_landmarks": smooth,
+            "min_detection_confidence": min_confidence,
+            "min_tracking_confidence": min_confidence,
+        }
+        self._graphs = [_Graph("pose", device, options) for _ in range(people)]
+        self._last: list[np.ndarray | None] = [None] * people
+        self._threads = ThreadPoolExecutor(people)
+        self._frame_number = 0
 
     def __call__(self, frame: np.ndarray) -> list[np.ndarray]:
-        """The person as one array (33,3): x px, y px, confidence; an empty list if there is none."""
-        result = self._solution.process(frame)
-        if result is None or result.pose_landmarks is None:
-            return []
-        self._solution.found()
-        landmarks = result.pose_landmarks.landmark
-        return [_points(landmarks, np.array([point.visibility for point in landmarks]), frame)]
+        """One array (33,3) a person: x px, y px, confidence; an empty list if there is nobody."""
+        is_search = self._frame_number % SEARCH_EVERY == 0
+        self._frame_number += 1
+        followed = [last is not None for last in self._last]
+        due = [0] + [
+            index
+            for index in range(1, len(followed))
+            if followed[index] or (is_search and followed[index - 1])
+        ]
+        frames = [_without(frame, self._last[:index]) for index in due]
+        results = _process([self._graphs[index] for index in due], frames, self._threads)
+        self._last = [None] * len(self._graphs)
+        people: list[np.ndarray] = []
+        for index, result in zip(due, results, strict=True):
+            if result is None or result.pose_landmarks is None:
+                continue
+            self._graphs[index].has_found = True
+            landmarks = result.pose_landmarks.landmark
+            person = _points(landmarks, np.array([point.visibility for point in landmarks]), frame)
+            if not any(_is_same(person, other) for other in people):
+                people.append(person)
+                self._last[index] = person
+        return people
 
     def close(self) -> None:
-        """Free MediaPipe's graph."""
-        self._solution.close()
+        """Free MediaPipe's graphs."""
+        for graph in self._graphs:
+            graph.close()
+        self._threads.shutdown()
 
 
 @DETECTORS.register("mediapipe_hands")
@@ -104,26 +143,26 @@ class MediaPipeHands:
     def __init__(self, *, device: str = "cpu", max_hands: int = 2, min_confidence: float = 0.5) -> None:
         self.skeleton = load_skeleton("Hand-21")
         self.sides: list[str] = []
-        self._solution = _Solution(
-            "hands",
-            device,
-            max_num_hands=max_hands,
-            min_detection_confidence=min_confidence,
-            min_tracking_confidence=min_confidence,
-        )
+        options = {
+            "max_num_hands": max_hands,
+            "min_detection_confidence": min_confidence,
+            "min_tracking_confidence": min_confidence,
+        }
+        self._graph = _Graph("hands", device, options)
+        self._threads = ThreadPoolExecutor(1)
 
     def __call__(self, frame: np.ndarray) -> list[np.ndarray]:
         """One array (21,3) a hand: x px, y px, confidence."""
         self.sides = []
         hands: list[np.ndarray] = []
-        result = self._solution.process(frame)
+        (result,) = _process([self._graph], [frame], self._threads)
         if result is None or result.multi_hand_landmarks is None:
             return hands
-        self._solution.found()
+        self._graph.has_found = True
         for hand, handedness in zip(result.multi_hand_landmarks, result.multi_handedness, strict=True):
             side = handedness.classification[0]
             points = _points(hand.landmark, np.full(len(hand.landmark), side.score), frame)
-            if any(_is_same_hand(points, other) for other in hands):
+            if any(_is_same(points, other) for other in hands):
                 continue
             hands.append(points)
             # MediaPipe names sides as in a mirror image (selfie camera); frames of a video are not mirrored
@@ -132,7 +171,8 @@ class MediaPipeHands:
 
     def close(self) -> None:
         """Free MediaPipe's graph."""
-        self._solution.close()
+        self._graph.close()
+        self._threads.shutdown()
 
 
 def _points(landmarks: Any, visibility: np.ndarray, frame: np.ndarray) -> np.ndarray:
@@ -148,9 +188,24 @@ def _points(landmarks: Any, visibility: np.ndarray, frame: np.ndarray) -> np.nda
     return np.concatenate([xy, confidence[:, None]], -1).astype(np.float32)
 
 
-def _is_same_hand(a: np.ndarray, b: np.ndarray) -> bool:
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
     distance = np.linalg.norm(a[:, :2] - b[:, :2], axis=-1).mean()
-    return bool(distance < SAME_HAND * np.linalg.norm(np.ptp(b[:, :2], axis=0)))
+    return bool(distance < SAME * np.linalg.norm(np.ptp(b[:, :2], axis=0)))
+
+
+def _without(frame: np.ndarray, people: Sequence[np.ndarray | None]) -> np.ndarray:
+    """The frame with gray boxes in the place of people (a copy if there are any)."""
+    boxes = []
+    for person in people:
+        seen = [] if person is None else person[person[:, 2] > VISIBLE, :2]
+        if len(seen):
+            low, high = np.min(seen, 0), np.max(seen, 0)
+            margin = HIDDEN_MARGIN * (high - low).max()
+            boxes.append(np.stack([low - margin, high + margin]).clip(0).astype(int))
+    frame = frame.copy() if boxes else frame
+    for (left, top), (right, bottom) in boxes:
+        frame[top:bottom, left:right] = 128
+    return frame
 
 
 @contextlib.contextmanager

@@ -47,7 +47,8 @@ class RTMLibWholeBody:
             try:
                 models = rtmlib.Wholebody(**paths, mode=mode, backend="onnxruntime", device=device)
             except Exception as error:  # onnxruntime has a class of its own for every kind of broken file
-                raise UserError(f"RTMLib cannot load {' and '.join(paths.values())}: {error}") from None
+                reason = _one_line(error)
+                raise UserError(f"RTMLib cannot load {' and '.join(paths.values())}: {reason}") from None
         log.info("%s", said.getvalue().strip())
         self._find_people, self._find_points = models.det_model, models.pose_model
         self._check_models(paths, device)
@@ -116,10 +117,16 @@ def _model_paths(det: str | None, pose: str | None, mode: str) -> dict[str, str]
             paths[kind] = download_checkpoint(url)
         except Exception as error:  # the network, the disk, a damaged archive
             kept = Path(_get_rtmhub_dir(), "checkpoints", url.split("/")[-1].split(".")[0] + ".onnx")
-            lacking.append(f"{kind}: the file end2end.onnx of {url}, put as {kept} ({error})")
+            lacking.append(
+                f"{kind}: the file end2end.onnx of {url}, put as {kept} ({' '.join(str(error).split())})"
+            )
     if lacking:
         raise UserError(
             f"the detector rtmlib lacks its weights and cannot download them; {'; '.join(lacking)}; or give other "
             "ONNX files as the options det and pose, or use the detector mediapipe, which needs no download"
         )
     return paths
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

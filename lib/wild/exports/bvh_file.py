@@ -37,8 +37,7 @@ def write_bvh(path: str | Path, world: WorldMotion, *, rigid: bool = False) -> B
     the person is in no frame.
     """
     figure, places = fit_figure(world.skeleton, world.positions, rigid=rigid)
-    joints = [node for node, joint in enumerate(figure.joints) if joint < world.skeleton.num_joints]
-    missed = np.zeros((world.num_frames, len(joints)))
+    missed_mm = np.zeros((world.num_frames, world.skeleton.num_joints + 1))
     bones = figure.bones()
     angles = np.zeros((1, 3 * len(bones)))
     with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="") as file:
@@ -46,14 +45,14 @@ def write_bvh(path: str | Path, world: WorldMotion, *, rigid: bool = False) -> B
         file.write(f"MOTION\nFrames: {world.num_frames}\nFrame Time: {1 / world.fps:.10f}\n")
         for block in blocks(world.num_frames):
             reached, rotations = figure.pose(places[block])
-            missed[block] = np.linalg.norm(reached - places[block], axis=-1)[:, joints]
+            missed_mm[block, figure.joints] = 1000 * np.linalg.norm(reached - places[block], axis=-1)
             # no jump of 360 degrees: programs blend between frames
             turned = np.concatenate([zxy_degrees(rotation) for rotation in rotations], axis=1)
             angles = np.unwrap(np.concatenate([angles[-1:], turned]), axis=0, period=360)[1:]
             rows = number_rows(np.concatenate([reached[:, 0], angles], axis=1), " ")
             file.writelines(f"{row}\n" for row in rows)
-    present_mm = 1000 * missed[world.present]
-    error = BvhError(float(present_mm.mean()), float(present_mm.max()))
+    missed_mm = missed_mm[:, :-1][np.isfinite(world.positions).all(-1)]
+    error = BvhError(float(missed_mm.mean()), float(missed_mm.max()))
     log.info(
         "%s: joints %.2f mm from the motion on average, at most %.2f mm", path, error.mean_mm, error.max_mm
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import ezc3d
 import numpy as np
 
+from lib.errors import UserError
 from lib.files import atomic_path
 from lib.wild.exports.text import plain_names
 from lib.wild.records import WorldMotion
@@ -21,7 +22,8 @@ HEADER_FRAMES = 65535  # more do not fit into the two bytes of the header
 def write_c3d(path: str | Path, world: WorldMotion) -> None:
     """Write one point a joint in mm, Y up, frames from 1; residual -1 and zeros where a joint is absent.
 
-    In arbitrary units 1000 mm stand for the person's height; ``ERGOLIFT:UNITS`` says which it is.
+    Of a motion in arbitrary units 1000 mm stand for one unit; ``ERGOLIFT:UNITS`` says which it is. A file that does
+    not fit on the disk raises ``UserError``.
     """
     points = np.ones((4, world.skeleton.num_joints, world.num_frames))
     points[:3] = world.positions.transpose(2, 1, 0) * MM_PER_UNIT
@@ -33,7 +35,7 @@ def write_c3d(path: str | Path, world: WorldMotion) -> None:
     file["parameters"]["POINT"]["UNITS"]["value"] = ["mm"]
     file.add_parameter("POINT", "X_SCREEN", ["+X"])
     file.add_parameter("POINT", "Y_SCREEN", ["+Y"])
-    file.add_parameter("ERGOLIFT", "UNITS", ["mm" if world.units == "m" else "1000 = the person's height"])
+    file.add_parameter("ERGOLIFT", "UNITS", ["mm" if world.units == "m" else "arbitrary, 1 unit = 1000"])
     file["data"]["points"] = points
     file["data"]["meta_points"]["residuals"] = np.where(absent, -1.0, 0.0)[None]
     if world.num_frames > HEADER_FRAMES:
@@ -42,4 +44,8 @@ def write_c3d(path: str | Path, world: WorldMotion) -> None:
             "%s: many programs read no more than the first %d frames of a C3D file", path, HEADER_FRAMES
         )
     with atomic_path(path) as temporary:
+        temporary.touch()  # ezc3d says nothing where it may not write, nor on a full disk
         file.write(str(temporary))
+        size, least = temporary.stat().st_size, 16 * absent.size
+        if size < least:
+            raise UserError(f"{path}: only {size} of {least} bytes could be written; is the disk full?")

@@ -17,14 +17,10 @@ from lib.wild.exports.text import blocks, plain_names
 
 STIFF = 1e-5  # units; a bone whose end stays this near to the joint needs no links
 MARGIN = 5e-4  # units; what stiff bones leave over along a limb
-LINK_BASE = (
-    1.5  # in slacks: from the first link's start to the joint at rest; over 1, so that no link turns back
-)
-LINK_LENGTH = 1.3  # in slacks: both together reach further than the base and one slack
+# in slacks: what the two links span at rest (over 1, so that they never turn back), and the length of each
+LINK_SPAN, LINK_LENGTH = 1.5, 1.3
 TWIST_WEIGHT = 1e-6  # of the parent's rotation: settles what the children leave open and moves nothing else
-TRUNK_WEIGHT = (
-    1e-3  # of all joints in the root's rotation: two hips alone leave the turn about their axis open
-)
+TRUNK_WEIGHT = 1e-3  # of all joints in the root's rotation: two hips leave the turn about their axis open
 
 
 class Bone(NamedTuple):
@@ -37,7 +33,7 @@ class Bone(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A body of fixed bones; ``joints`` (K,) numbers of the joints in the motion, parents before children."""
+    """A body of fixed bones, parents before children; ``joints`` (K,): numbers in the motion, J for the added root."""
 
     names: tuple[str, ...]
     joints: tuple[int, ...]
@@ -94,15 +90,12 @@ def fit_figure(skeleton: Skeleton, positions: np.ndarray, *, rigid: bool) -> tup
     Offsets are the median lengths of the limbs in the directions of the most typical frame, which is the rest
     pose. A joint's rotation is the one that best turns its children's offsets towards them (Kabsch 1976), with the
     least twist against its parent's. Bones whose length or angle to their siblings changes get links, except if
-    ``rigid``. An unknown joint keeps its last place. Raises ``UserError`` if nothing is known in any frame.
+    ``rigid``. Unknown joints move with their parent. Raises ``UserError`` if nothing is known in any frame.
     """
     known = np.isfinite(positions).all(-1).any(-1)
-    joints = hold(positions.astype(np.float64))
-    places = np.concatenate([joints, skeleton.root_of(joints)], axis=1)
-    parents = _parents(skeleton, np.median(places, axis=0))
-    order = _depth_first(parents)
-    places, upwards = places[:, order], [-1, *(order.index(parents[node]) for node in order[1:])]
-
+    if not known.any():
+        raise UserError("the person is in no frame: there is no pose to write; choose another person")
+    order, upwards, places = _tree(skeleton, positions.astype(np.float64))
     vectors = _vectors(places, upwards)
     lengths = np.linalg.norm(vectors, axis=-1)
     median = np.median(lengths[known], axis=0)
@@ -126,22 +119,32 @@ def fit_figure(skeleton: Skeleton, positions: np.ndarray, *, rigid: bool) -> tup
     return figure, places
 
 
-def hold(positions: np.ndarray) -> np.ndarray:
-    """Positions (F,J,3) without gaps: the last known place, before the first one the first.
+def _tree(skeleton: Skeleton, positions: np.ndarray) -> tuple[list[int], list[int], np.ndarray]:
+    """Joint number and parent of each node, and their places (F,K,3) without gaps.
 
-    A joint that is never known stands at the mean of the others. Raises ``UserError`` if none ever is.
+    An unknown joint keeps the last offset from its parent, and an absent person the last pose.
     """
     known = np.isfinite(positions).all(-1)
-    if not known.any():
-        raise UserError(
-            "the person is in no frame of the motion: there is no pose to write; choose another person"
-        )
-    frames = np.arange(len(known))[:, None]
+    total = np.where(known[..., None], positions, 0).sum(1)
+    center = _held(np.where(known.any(1)[:, None], total / np.maximum(known.sum(1), 1)[:, None], np.nan))
+    targets = np.concatenate([positions, skeleton.root_of(positions)], axis=1)
+    parents = _parents(skeleton, np.median(_held(targets - center[:, None]), axis=0))
+    order = _depth_first(parents)
+    upwards = [-1, *(order.index(parents[node]) for node in order[1:])]
+    places = np.empty((len(positions), len(order), 3))
+    for node, parent in enumerate(upwards):
+        base = center if parent < 0 else places[:, parent]
+        places[:, node] = base + _held(targets[:, order[node]] - base)
+    return order, upwards, places
+
+
+def _held(values: np.ndarray) -> np.ndarray:
+    """Vectors (F,...,3) without gaps: the last known one, before the first one the first, 0 if none is."""
+    known = np.isfinite(values).all(-1)
+    frames = np.arange(len(known)).reshape(-1, *[1] * (known.ndim - 1))
     last = np.maximum.accumulate(np.where(known, frames, -1), axis=0)
-    held = np.take_along_axis(positions, np.where(last < 0, known.argmax(0), last)[..., None], axis=0)
-    never = ~known.any(0)
-    held[:, never] = held[:, ~never].mean(1, keepdims=True)
-    return held
+    held = np.take_along_axis(values, np.where(last < 0, known.argmax(0), last)[..., None], axis=0)
+    return np.nan_to_num(held)
 
 
 def _vectors(places: np.ndarray, parents: list[int] | tuple[int, ...]) -> np.ndarray:
@@ -258,8 +261,8 @@ def _links(rest: np.ndarray, slack: float) -> tuple[np.ndarray, np.ndarray, np.n
     """Offsets (3,) of the first link, the second and the joint: along the bone and bent like an elbow."""
     side = sideways(rest)
     length = np.linalg.norm(rest)
-    base = LINK_BASE * slack * (rest / length if length > 1e-9 else sideways(side))
-    elbow = base / 2 + np.sqrt(LINK_LENGTH**2 - LINK_BASE**2 / 4) * slack * side
+    base = LINK_SPAN * slack * (rest / length if length > 1e-9 else sideways(side))
+    elbow = base / 2 + np.sqrt(LINK_LENGTH**2 - LINK_SPAN**2 / 4) * slack * side
     return rest - base, elbow, base - elbow
 
 

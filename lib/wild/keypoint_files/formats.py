@@ -14,12 +14,11 @@ from lib.wild.keypoint_files.people_table import PeopleTable
 
 log = logging.getLogger(__name__)
 
-# These two are told apart by the lengths of their limbs. Other formats of equal size are asked for: data of one
-# person in a rare pose, or of a format that is not known here, could be taken for another format.
+# These two are told apart by the lengths of their limbs. Others of equal size are closer to each other, and points
+# of a format that is not known here could be taken for one that is: they are asked for.
 TOLD_BY_LIMBS = {"BODY_25", "BODY_25B"}
-CLEARLY_SHORTER = (
-    0.7  # mean limb against that of another format: 0.3 to 0.6 in single frames of walking and work
-)
+# mean limb against that of another format; of these two 0.3 to 0.6 in single frames of walking and work
+CLEARLY_SHORTER = 0.7
 SAMPLE = 500  # people looked at
 SAME_NAMES = 0.6  # of the joints
 
@@ -92,7 +91,7 @@ def _plain(name: str) -> str:
 
 
 def _limb_lengths(skeletons: list[Skeleton], table: PeopleTable) -> np.ndarray:
-    """Median length in px of the limbs that each format would give the people; infinite where none is seen."""
+    """Mean length in px of the limbs that each format would give the people; infinite where none is seen."""
     step = max(1, len(table.keypoints) // SAMPLE)
     points = table.keypoints[::step].astype(np.float64)
     xy = np.where(points[..., 2:] > 0, points[..., :2], np.nan)
