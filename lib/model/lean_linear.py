@@ -49,12 +49,13 @@ def cut(parts: int, weight: Tensor, bias: Tensor | None) -> list[tuple[Tensor, T
     return list(zip(weight.chunk(parts), biases, strict=True))
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``linear(x, weight, bias)`` by the faster library."""
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
+    """``linear(x, weight, bias)`` by the faster library, and its GELU while the numbers are at hand."""
     plain_float = x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type)
     if x.device.type == "cpu" and plain_float and torch.backends.mkldnn.is_available():
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return F.linear(x, weight, bias)
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu" if gelu else "none", [], "none")
+    result = F.linear(x, weight, bias)
+    return F.gelu(result) if gelu else result
 
 
 class LeanLinear(torch.autograd.Function):

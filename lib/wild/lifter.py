@@ -23,7 +23,7 @@ from lib.skeleton import Skeleton
 logger = logging.getLogger(__name__)
 
 # Frames of one forward pass, mirror images not counted, where no batch size is given.
-_FRAMES_AT_ONCE = {"cpu": 512, "cuda": 16384}
+_FRAMES_AT_ONCE = {"cpu": 256, "cuda": 16384}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -72,4 +72,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 redraw();
 fillLegend();
 fillLimbRows(byId("limb-rows"), motion);
-player.tell();
+// begin where there is somebody to see
+const someone = Array.from({ length: motion.numFrames }, (_, frame) => frame).find((frame) => motion.isSeen(frame));
+if (someone) player.seek(someone);
+else player.tell();
