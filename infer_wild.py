@@ -8,22 +8,28 @@ python infer_wild.py --vid_path clip.mp4 --json_path alphapose-results.json --ou
 from __future__ import annotations
 
 import argparse
+import errno
+import inspect
 import logging
 import os
+import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 # as in train.py: CPU threads that wait spin for a short time only; OpenMP reads this when torch is imported
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 from lib import engine
+from lib.checkpoint import load_checkpoint
 from lib.config import load_config, parse_overrides
 from lib.errors import UserError
-from lib.skeleton import conversion, load_skeleton
-from lib.wild.anonymize import HeadBlur
+from lib.skeleton import Skeleton, conversion, load_skeleton
+from lib.wild.anonymize import HeadBlur, check_can_anonymize
 from lib.wild.arrays import save_keypoints, save_poses
 from lib.wild.detectors import DETECTORS, build_detector, detect
 from lib.wild.exports import EXPORTS
@@ -32,11 +38,12 @@ from lib.wild.keypoint_files import read_keypoints
 from lib.wild.lift import lift, to_motionbert_units
 from lib.wild.lifter import Lifter, load_lifter
 from lib.wild.page import write_page
+from lib.wild.progress import Progress, side_by_side
 from lib.wild.records import Detections, Track, WorldMotion
 from lib.wild.render import render_overlay, render_world
 from lib.wild.smooth import SMOOTHERS, smooth, smoothing_note
-from lib.wild.stages import Stages, file_identity
-from lib.wild.summary import closing_lines, summarize
+from lib.wild.stages import STAGES_FILE, Stages, file_identity, stored_inputs
+from lib.wild.summary import closing_lines, summarize, table_of_people
 from lib.wild.track_motion import track_motion
 from lib.wild.tracks import build_tracks, choose_tracks
 from lib.wild.video import read_frames
@@ -48,10 +55,15 @@ logger = logging.getLogger("ergolift")
 LIFT_OPTIONS = ("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "pitch", "focal")
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Tells a wrong flag as every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the flags")
+
+
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument_group("what goes in and where it goes").add_argument
     add("-v", "--vid_path", nargs="+", default=[], metavar="VIDEO", help="videos, or folders of them")
     add(
@@ -68,7 +80,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="such as people=1; see docs/detectors.md",
+        help="such as people=1; see docs/add_detector.md",
     )
     add("--focus", default="longest", metavar="WHO", help="an id, largest, longest or all [%(default)s]")
     add("--stature", type=float, metavar="M", help="the person's height, for results in metres")
@@ -99,35 +111,35 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     check_body_and_camera(arguments.stature, arguments.pitch, arguments.focal)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    pairs = list_footage(arguments.vid_path, arguments.json_path)
+    inputs = list_footage(arguments.vid_path, arguments.json_path)
+    for note in useless_flags(arguments):
+        logger.warning(note)
     model = load_model(arguments)
     failed = []
-    for video, keypoint_file in pairs:
-        name = (video or keypoint_file).stem
-        out = Path(arguments.out_path)
+    for video, keypoint_file, name in inputs:
         try:
-            infer(arguments, model, video, keypoint_file, out / name if len(pairs) > 1 else out)
-        except UserError as error:
-            if len(pairs) == 1:
+            infer(arguments, model, video, keypoint_file, Path(arguments.out_path, name))
+        except (UserError, OSError) as error:
+            if len(inputs) == 1 or getattr(error, "errno", None) == errno.ENOSPC:
                 raise
             failed.append(name)
-            logger.error(f"error: {name}: {error}")
+            logger.error(f"{name}: {error_line(error)}")
     if failed:
-        raise UserError(f"{len(failed)} of {len(pairs)} failed ({', '.join(failed)}); the others are done")
+        raise UserError(f"{len(failed)} of {len(inputs)} failed ({', '.join(failed)}); the others are done")
     return 0
 
 
 def load_model(arguments: argparse.Namespace) -> Lifter:
-    """The lifter of ``-e`` with the config beside it, or the one that ``--config`` names."""
+    """The lifter of ``-e``, with the config beside it or the one that ``--config`` names."""
     if not arguments.evaluate:
         raise UserError(
             "no model is shipped yet: name a checkpoint with -e. `make quickstart` trains one in a few minutes: "
             "-e runs/quickstart/best_epoch.bin"
         )
-    checkpoint = Path(arguments.evaluate)
+    checkpoint, config_path = Path(arguments.evaluate), config_file(arguments)
     if not checkpoint.is_file():
         raise UserError(f"the checkpoint {checkpoint} (-e) does not exist; `make quickstart` trains one")
-    config_path = Path(arguments.config or checkpoint.with_name("config.yaml"))
+    load_checkpoint(checkpoint)  # what is no checkpoint at all needs no config
     if not config_path.is_file():
         raise UserError(
             f"{config_path} does not exist: name the YAML of the checkpoint's model with --config"
@@ -145,31 +157,77 @@ def load_model(arguments: argparse.Namespace) -> Lifter:
     )
 
 
+def config_file(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.config or Path(arguments.evaluate).with_name("config.yaml"))
+
+
+def useless_flags(arguments: argparse.Namespace) -> list[str]:
+    """One line for each given flag that does nothing beside the others."""
+    notes = []
+    if arguments.vid_path:
+        notes += [
+            f"--{flag} has no effect: the video tells"
+            for flag in ("size", "rate")
+            if getattr(arguments, flag)
+        ]
+    if arguments.keypoints and not arguments.json_path:
+        notes.append("--keypoints has no effect without --json_path")
+    if arguments.detector_option and arguments.json_path:
+        notes.append("--detector_option has no effect: the keypoints come from --json_path")
+    return notes
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's result on its way: the track, the folder's stages, the joints in 3D, the files so far."""
+
+    track: Track
+    stages: Stages
+    world: WorldMotion
+    files: list[Path]
+
+
 def infer(
     arguments: argparse.Namespace, model: Lifter, video: Path | None, keypoint_file: Path | None, out: Path
 ) -> None:
     """Everything for one video, into the folder ``out``."""
+    progress = Progress()
     footage = open_footage(video, keypoint_file, arguments.size, arguments.rate)
+    refuse_own_results(video, out)
+    if arguments.anonymize:
+        remove_pictures_with_faces(out)
     stages = Stages(out, arguments.force)
-    detections = find_people(arguments, stages, footage, model)
+    detections = find_people(arguments, stages, progress, footage, model)
     tracks = build_tracks(detections, fps=footage.fps)
+    people = []
     for track in choose_tracks(tracks, arguments.focus):
         folder = out / f"person_{track.id}" if arguments.focus == "all" else out
-        of_track = stages if folder == out else Stages(folder, arguments.force, after=stages)
-        world, arrays = lift_track(arguments, of_track, footage, model, track, detections.num_frames)
-        exports = export(of_track, world)
-        videos = render(arguments, of_track, footage, detections, track, world)
-        files = [*videos, *arrays, *exports]
-        facts = summarize(footage, detections, tracks, track, world)
-        page = make_page(of_track, footage, world, facts, files)
-        print(closing_lines(of_track, facts, tracks, detections.num_frames, [page, *files]))
+        of_track = stages if folder == out else Stages(folder, arguments.force, after=stages.key)
+        world, files = lift_track(arguments, of_track, progress, footage, model, track, detections.num_frames)
+        files += export(of_track, progress, world)
+        people.append(Person(track, of_track, world, files))
+    videos = render(arguments, stages, progress, footage, detections, tracks, people)
+    for person in people:
+        facts = summarize(footage, detections, tracks, person.track, person.world)
+        files = [path for path in videos if path.parent in (out, person.stages.folder)] + person.files
+        page = make_page(person.stages, progress, footage, person.world, facts, files)
+        print(closing_lines(person.stages, progress, facts, person.world, [page, *files]))
+    print(table_of_people(tracks, detections.num_frames))
 
 
-def find_people(arguments: argparse.Namespace, stages: Stages, footage: Footage, model: Lifter) -> Detections:
-    """Stage 1: keypoints of everybody, from the detector or from a file; kept in detections.npz."""
-    path = stages.folder / "detections.npz"
+def find_people(
+    arguments: argparse.Namespace, stages: Stages, progress: Progress, footage: Footage, model: Lifter
+) -> Detections:
+    """Stage 1: keypoints of everybody, from a file, or from the detector and then kept in detections.npz."""
+
+    def check(skeleton: Skeleton) -> None:
+        """What can be refused is refused before the video is gone through."""
+        conversion(skeleton, model.skeleton, log=False)
+        if arguments.anonymize:
+            check_can_anonymize(skeleton)
+
+    video = footage.video and file_identity(footage.video.path)
     if footage.keypoint_file is not None:
-        # files are read every time: it takes a moment
         detections = read_keypoints(
             footage.keypoint_file,
             joint_format=arguments.keypoints,
@@ -177,38 +235,48 @@ def find_people(arguments: argparse.Namespace, stages: Stages, footage: Footage,
             num_frames=footage.num_stored_frames,
             fps=footage.fps,
         )
-        conversion(detections.skeleton, model.skeleton, log=False)
-        stages.due(
-            "keypoints", [], file=file_identity(footage.keypoint_file), size=footage.size_px, fps=footage.fps
+        check(detections.skeleton)
+        stages.depends_on(
+            file=file_identity(footage.keypoint_file),
+            video=video,
+            joint_format=detections.skeleton.name,
+            size_px=footage.size_px,
+            fps=footage.fps,
         )
         return footage.at_constant_rate(detections)
+    path = stages.folder / "detections.npz"
     options = parse_overrides(arguments.detector_option, "--detector_option")
-    identity = {
-        "video": file_identity(footage.video.path),
-        "detector": arguments.detector,
-        "options": options,
-    }
-    if not stages.due("detect", [path], **identity):
-        return Detections.load(path)
-    detector = build_detector(arguments.detector, **options)
-    conversion(detector.skeleton, model.skeleton, log=False)  # refused before the video is gone through
-    with stages.bar("detect", footage.num_frames) as bar:
-        detections = detect(
-            detector,
-            read_frames(footage.video),
-            source=footage.name,
-            fps=footage.fps,
-            size_px=footage.size_px,
-            progress=bar.update,
-        )
-    detections.save(path)
-    stages.finish("detect")
+    load = partial(Detections.load, path)
+    with stages.stage(
+        "detect", [path], load, video=video, detector=arguments.detector, options=options
+    ) as stored:
+        if stored is not None:
+            check(stored.skeleton)
+            return stored
+        if arguments.device and "device" in inspect.signature(DETECTORS.get(arguments.detector)).parameters:
+            options.setdefault("device", arguments.device)
+        detector = build_detector(arguments.detector, **options)
+        check(detector.skeleton)
+        with (
+            closing(detector) if hasattr(detector, "close") else nullcontext(),
+            progress.bar("detect", footage.num_frames) as advance,
+        ):
+            detections = detect(
+                detector,
+                read_frames(footage.video),
+                source=footage.name,
+                fps=footage.fps,
+                size_px=footage.size_px,
+                progress=advance,
+            )
+        detections.save(path)
     return detections
 
 
 def lift_track(
     arguments: argparse.Namespace,
     stages: Stages,
+    progress: Progress,
     footage: Footage,
     model: Lifter,
     track: Track,
@@ -217,110 +285,156 @@ def lift_track(
     """Stage 2: one person in 3D, and the files that hold it."""
     names = ("X3D.npy", "X3D_world.npz", "keypoints_2d.npz")
     files = x3d, x3d_world, keypoints = [stages.folder / name for name in names]
-    options = {name: getattr(arguments, name) for name in LIFT_OPTIONS}
-    if not stages.due("lift", files, track=track.id, model=file_identity(arguments.evaluate), **options):
-        return WorldMotion.load(x3d_world, model.skeleton), files
-    motion, frames, flag = track_motion(
-        track, model.skeleton, fps=footage.fps, size_px=footage.size_px, source=footage.name
-    )
-    with stages.bar("lift", motion.num_frames) as bar:
-        lifted = lift(model, motion, progress=bar.update)
-    if arguments.smooth:
-        lifted = smooth(lifted, arguments.smooth)
-    world = make_world(
-        lifted,
-        frames,
-        flag,
-        num_frames=num_frames,
-        stature_m=arguments.stature,
-        pitch_deg=arguments.pitch,
-        focal_px=arguments.focal,
-    )
-    if arguments.smooth:
-        world = replace(world, notes=(*world.notes, f"Joints are {smoothing_note(arguments.smooth)}."))
-    save_keypoints(keypoints, track, motion, frames, flag, num_frames)
-    save_poses(x3d, to_motionbert_units(lifted, model, pixel=arguments.pixel), frames, num_frames)
-    world.save(x3d_world)
-    stages.finish("lift")
+    inputs = {name: getattr(arguments, name) for name in LIFT_OPTIONS}
+    model_files = [file_identity(arguments.evaluate), file_identity(config_file(arguments))]
+    load = partial(WorldMotion.load, x3d_world, model.skeleton)
+    with stages.stage("lift", files, load, track=track.id, model=model_files, **inputs) as stored:
+        if stored is not None:
+            return stored, files
+        motion, frames, flag = track_motion(
+            track, model.skeleton, fps=footage.fps, size_px=footage.size_px, source=footage.name
+        )
+        with progress.bar("lift", motion.num_frames) as advance:
+            lifted = lift(model, motion, progress=advance)
+        if arguments.smooth:
+            lifted = smooth(lifted, arguments.smooth)
+        world = make_world(
+            lifted,
+            frames,
+            flag,
+            num_frames=num_frames,
+            stature_m=arguments.stature,
+            pitch_deg=arguments.pitch,
+            focal_px=arguments.focal,
+        )
+        if arguments.smooth:
+            world = replace(world, notes=(*world.notes, f"Joints are {smoothing_note(arguments.smooth)}."))
+        save_keypoints(keypoints, track, motion, frames, flag, num_frames)
+        save_poses(x3d, to_motionbert_units(lifted, model, pixel=arguments.pixel), frames, num_frames)
+        world.save(x3d_world)
     return world, files
 
 
-def export(stages: Stages, world: WorldMotion) -> list[Path]:
+def export(stages: Stages, progress: Progress, world: WorldMotion) -> list[Path]:
     """Stage 3: files for other programs, made from the 3D result alone."""
     exports = {stages.folder / export.file_name: export for export in map(EXPORTS.get, EXPORTS.names())}
-    if stages.due("export", list(exports)):
-        with stages.bar("export", world.num_frames * len(exports)) as bar:
-            for path, (_, write) in exports.items():
-                write(path, world)
-                bar.update(world.num_frames)
-        stages.finish("export")
+    with stages.stage("export", list(exports)) as stored:
+        if stored is None:
+            with progress.bar("export", world.num_frames) as advance:
+                for path, (_, write) in exports.items():
+                    write(path, world)
+                    advance(world.num_frames / len(exports))
     return list(exports)
 
 
 def render(
     arguments: argparse.Namespace,
     stages: Stages,
+    progress: Progress,
     footage: Footage,
     detections: Detections,
-    track: Track,
-    world: WorldMotion,
+    tracks: list[Track],
+    people: list[Person],
 ) -> list[Path]:
-    """Stage 4: the skeleton on the video, and the person in 3D; no files where nothing may be rendered."""
-    overlay, video_3d = stages.folder / "overlay.mp4", stages.folder / "X3D.mp4"
-    files = [overlay, video_3d] if footage.video else [video_3d]
-    if not stages.due("render", files, anonymize=arguments.anonymize):
-        return files
+    """Stage 4: everybody's skeleton on the video, and each person in 3D; no files if nothing may be rendered."""
     if arguments.no_render:
-        return []  # a video that lies there from other options, perhaps with faces, is none of this result
-    with stages.bar("render", detections.num_frames * len(files)) as bar, ThreadPoolExecutor() as threads:
-        # side by side, because each spends half of its time waiting for its encoder
-        tasks = [threads.submit(render_world, video_3d, world, progress=bar.update)]
-        if footage.video:
-            blur = HeadBlur(detections) if arguments.anonymize else None
-            draw = partial(render_overlay, overlay, footage.video, [track], anonymize=blur)
-            tasks.append(threads.submit(draw, progress=bar.update))
-        for task in tasks:
-            task.result()
-    stages.finish("render")
-    return files
+        return []  # videos that lie there from other options, perhaps with faces, are none of this result
+    overlay = stages.folder / "overlay.mp4"
+    tasks = {person.stages.folder / "X3D.mp4": partial(render_world, world=person.world) for person in people}
+    if footage.video:
+        tasks[overlay] = partial(
+            render_overlay,
+            video=footage.video,
+            tracks=tracks,
+            anonymize=HeadBlur(detections) if arguments.anonymize else None,
+        )
+    stages.depends_on(people=[person.stages.key for person in people])
+    with stages.stage("render", list(tasks), anonymize=arguments.anonymize) as stored:
+        if stored is None:
+            with progress.bar("render", detections.num_frames) as advance:
+                # side by side, because each spends half of its time waiting for its encoder
+                side_by_side([partial(draw_to, draw, path) for path, draw in tasks.items()], advance)
+    return list(tasks)
+
+
+def draw_to(draw: Callable[..., None], path: Path, progress: Callable[[int], object]) -> None:
+    draw(path, progress=progress)
 
 
 def make_page(
-    stages: Stages, footage: Footage, world: WorldMotion, facts: dict[str, str], files: list[Path]
+    stages: Stages,
+    progress: Progress,
+    footage: Footage,
+    world: WorldMotion,
+    facts: dict[str, str],
+    files: list[Path],
 ) -> Path:
     """Stage 5: report.html, which shows it all in a browser."""
-    path, overlay = stages.folder / "report.html", stages.folder / "overlay.mp4"
-    if stages.due("page", [path], files=[file.name for file in files]):
-        with stages.bar("page", world.num_frames) as bar:
-            write_page(
-                path,
-                world=world,
-                overlay=overlay if overlay in files else None,
-                summary=facts,
-                downloads=files,
-                title=footage.name,
-            )
-            bar.update(world.num_frames)
-        stages.finish("page")
+    path = stages.folder / "report.html"
+    overlays = [file for file in files if file.name == "overlay.mp4"]
+    stages.depends_on(pictures=[file_identity(file) for file in overlays])
+    with stages.stage("page", [path], shown=[file.name for file in files], facts=facts) as stored:
+        if stored is None:
+            with progress.bar("page", world.num_frames) as advance:
+                write_page(
+                    path,
+                    world=world,
+                    overlay=overlays[0] if overlays else None,
+                    summary=facts,
+                    downloads=files,
+                    title=footage.name,
+                )
+                advance(world.num_frames)
     return path
 
 
+def refuse_own_results(video: Path | None, out: Path) -> None:
+    """A video that this run would write over is no input."""
+    if video is not None and video.resolve() in [
+        (out / name).resolve() for name in ("overlay.mp4", "X3D.mp4")
+    ]:
+        raise UserError(f"{video} would be written over by the result: name another --out_path")
+
+
+def remove_pictures_with_faces(out: Path) -> None:
+    """Videos and pages that an earlier run has left in a folder of results without blurring the heads."""
+    drawn = stored_inputs(out, "render")
+    if (out / STAGES_FILE).exists() and not (drawn and drawn["anonymize"]):
+        for folder in (out, *out.glob("person_*")):
+            for name in ("overlay.mp4", "report.html"):
+                (folder / name).unlink(missing_ok=True)
+
+
+def error_line(error: UserError | OSError) -> str:
+    """What went wrong and what to do, on one line."""
+    if isinstance(error, UserError):
+        return f"error: {error}"
+    cures = {
+        errno.ENOSPC: "free some space or name another --out_path",
+        errno.EFBIG: "files may not be so large here: name another --out_path",
+        errno.EACCES: "you may not write or read there: name another --out_path",
+        errno.EROFS: "nothing can be written there: name another --out_path",
+        errno.EEXIST: "there is a file of that name: name another --out_path",
+        errno.ENOTDIR: "a part of the path is a file: name another --out_path",
+    }
+    where = f" {error.filename}" if error.filename else ""
+    cure = f"; {cures[error.errno]}" if error.errno in cures else ""
+    return f"error: cannot read or write{where}: {error.strerror or error}{cure}"
+
+
 def run() -> int:
-    """``main`` with a user's mistakes, and a disk that cannot be written to, told in one line; the exit code."""
+    """``main`` with mistakes of the user told in one line; the exit code."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # as an exception, so that nothing half-written stays
     try:
         return main()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:
-        what = f"cannot write {error.filename}" if error.filename else "cannot write the results"
-        print(
-            f"error: {what}: {error.strerror or error}; free some space or name another --out_path",
-            file=sys.stderr,
-        )
+    except (UserError, OSError) as error:
+        print(error_line(error), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on with the stage that was running", file=sys.stderr)
         return 130
-    return 2
 
 
 if __name__ == "__main__":

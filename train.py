@@ -12,7 +12,6 @@ import argparse
 import logging
 import os
 import sys
-from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from lib import engine
 from lib.checkpoint import (
@@ -31,7 +29,6 @@ from lib.checkpoint import (
     load_checkpoint,
     load_weights,
     model_weights,
-    save_checkpoint,
     source_skeleton_of,
 )
 from lib.config import add_config_flags, dump_config, load_config
@@ -50,7 +47,8 @@ from lib.report import write_report
 from lib.run_folder import RunFolder
 from lib.skeleton import Skeleton, load_skeleton
 from lib.tracking import NullTracker, Tracker
-from lib.training_state import TrainingState, continue_from, make_checkpoint
+from lib.training_loop import Training, build_learning_rate, build_schedule
+from lib.training_state import TrainingState
 
 logger = logging.getLogger("ergolift")
 
@@ -107,84 +105,32 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
     test = build_test_set(config, skeleton, validation)
     for other in {validation, test} - {None}:
         raise_or_log(check_split_overlap(data.labelled_motion, other.motion))
-    meta = checkpoint_meta(config, skeleton, data.labelled_motion.fps)
-    steps = [data.steps_in(epoch, config.batch_size) for epoch in range(config.epochs)]
-    clips = [sum(data.clips_in(epoch, config.batch_size)) for epoch in range(config.epochs)]
-    rate = build_learning_rate(config, total_steps=sum(steps))
-
-    state = TrainingState()
-    if start is not None:
-        check_meta(start.get("meta", {}), meta)
-        state = continue_from(start, model, optimizer, average, steps)
-        if not folder.best.exists():
-            state.best_mm = float("inf")
-        logger.info(f"continuing in epoch {state.epoch + 1} after {state.step_in_epoch} of its steps")
-    tracker = start_tracker(arguments, config, config_text, folder, state, runtime)
-    stop = engine.StopRequest()
+    training = Training(
+        model=model,
+        optimizer=optimizer,
+        average=average,
+        data=data,
+        schedule=build_schedule(config),
+        folder=folder,
+        meta=checkpoint_meta(config, skeleton, data.labelled_motion.fps),
+        runtime=runtime,
+    )
+    steps = training.schedule.steps(data)
+    state = training.place(start)
     logger.info(
         f"{skeleton.name}: {skeleton.num_joints} joints, root {'+'.join(skeleton.root)}; "
         f"{num_trained / 1e6:.2f} million weights train on {data.num_clips} clips of {config.clip_len} frames, "
         f"{config.epochs} epochs of {steps[0]} steps, on {runtime.device} x {runtime.world_size}"
     )
-    bar = tqdm(
-        total=sum(clips),
-        initial=min(sum(clips[: state.epoch]) + state.step_in_epoch * config.batch_size, sum(clips)),
-        unit="clip",
-        smoothing=0.05,
-        mininterval=0.2 if sys.stderr.isatty() else 10,
-        dynamic_ncols=True,
-        disable=not runtime.is_main,
+    finished = training.run(
+        state,
+        build_learning_rate(config, config.learning_rate, sum(steps)),
+        step,
+        (lambda: validation.measure(model, runtime, step.losses)) if validation else None,
+        start_tracker(arguments, config, config_text, folder, state, runtime),
     )
-
-    def save(*paths: Path) -> None:
-        if runtime.is_main:
-            checkpoint = make_checkpoint(model, optimizer, average, state, meta)
-            for path in paths:
-                save_checkpoint(path, checkpoint)
-
-    model.train()
-    with closing(tracker), closing(bar):
-        for epoch in range(state.epoch, config.epochs):
-            plan = data.epoch_plan(epoch, config.batch_size, config.seed)
-            for source, ids in plan[state.step_in_epoch :]:
-                losses = step(source, ids, state, rate.at(state.step, epoch))
-                if average is not None:
-                    average.update(model)
-                state.advance(losses, len(ids))
-                bar.update(len(ids))
-                if state.step % config.log_every_steps == 0:
-                    tracker.log({f"step/{name}": value for name, value in losses.items()}, state.step)
-                    bar.set_description(f"epoch {epoch + 1}/{config.epochs}", refresh=False)
-                    bar.set_postfix_str(figures(losses), refresh=False)
-                if config.save_every_steps and state.step % config.save_every_steps == 0:
-                    save(folder.latest)
-                if stop.agreed(runtime):
-                    save(folder.latest)
-                    logger.info(f"stopped by {stop.name}; saved {folder.latest}; continue with --resume auto")
-                    return 130
-
-            row = {f"train/{name}": value for name, value in state.epoch_losses().items()}
-            row["rate/learning_rate"] = rate.at(state.step - 1, epoch)
-            keep = [] if validation else [folder.best]
-            due = (epoch + 1) % config.eval_every_epochs == 0 or epoch + 1 == config.epochs
-            if validation and due and runtime.is_main:
-                with average.swapped_into(model) if average else nullcontext():
-                    measured = validation.measure(model, runtime, step.losses)
-                row |= {f"validation/{name}": value for name, value in measured.items()}
-                if measured["mpjpe_mm"] < state.best_mm:
-                    state.best_mm = measured["mpjpe_mm"]
-                    keep.append(folder.best)
-            tracker.log(row, state.step)
-            tracker.draw()
-            if runtime.is_main:
-                bar.write(f"epoch {epoch + 1}: {figures(row)}")
-            state.next_epoch()
-            if state.epoch % config.checkpoint_frequency == 0:
-                keep.append(folder.epoch(state.epoch))
-            # the best is written before the latest: a run killed in between measures this epoch again
-            save(*keep, folder.latest)
-            runtime.wait_for_all()
-
+    if not finished:
+        return 130
     if runtime.is_main and test is not None:
         model.load_state_dict(model_weights(load_checkpoint(folder.best)))
         report(model, config, runtime, folder.path, test, data.labelled_motion)
@@ -361,21 +307,6 @@ def start_tracker(
             "config": dict(config),
         }
     return Tracker(folder.path, state.step, wandb)
-
-
-def build_learning_rate(config: Any, total_steps: int) -> engine.LearningRate:
-    return engine.LearningRate(
-        base=config.learning_rate,
-        schedule=config.lr_schedule,
-        decay=config.lr_decay,
-        minimum=config.min_learning_rate,
-        warmup_steps=config.warmup_steps,
-        total_steps=total_steps,
-    )
-
-
-def figures(values: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import random
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ def start_runtime(precision: str = "fp32", device: str | None = None, threads: i
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise UserError(f"device '{device}' is not known: give cpu, cuda or a GPU's number such as cuda:1")
     if device.startswith("cuda"):
         if not torch.cuda.is_available():
             raise UserError(f"device '{device}' was asked for, but torch sees no CUDA GPU; use --device cpu")

@@ -14,13 +14,22 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     ["errors", "registry", "files", "allocator"],
     ["anatomy", "joint_format", "conversion", "skeleton", "geometry"],
-    ["angles", "body"],
+    ["angles", "body", "body_*", "smpl_*", "mesh_target"],
     [
         *["config", "config_*", "legacy"],
-        *["engine", "checkpoint", "training_state", "run_folder", "tracking", "metrics", "draw"],
+        *[
+            "engine",
+            "checkpoint",
+            "training_state",
+            "training_loop",
+            "run_folder",
+            "tracking",
+            "metrics",
+            "draw",
+        ],
     ],
     ["data", "model"],
-    ["evaluate", "evaluation_set", "report", "ergo"],
+    ["evaluate", "evaluation_set", "mesh_evaluation", "report", "ergo"],
     ["wild"],
 ]
 STRANGERS = [("data", "model")]  # of one layer, but never import each other

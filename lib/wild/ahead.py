@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -45,6 +47,7 @@ def ahead(items: Iterable[ItemT], depth: int = 4) -> Iterator[ItemT]:
                 yield item  # type: ignore[misc]
     finally:
         stopped.set()
-        while not ended:  # the thread may wait for a free place
-            ended = waiting.get()[2]
-        thread.join()
+        # the thread may wait for a free place; when the program ends after an error it no longer runs at all
+        while not ended and thread.is_alive() and not sys.is_finalizing():
+            with suppress(queue.Empty):
+                ended = waiting.get(timeout=0.1)[2]

@@ -29,13 +29,13 @@ class Footage:
     @property
     def num_stored_frames(self) -> int | None:
         """Frames as other programs count them: those in the file, where the rate varies."""
-        if self.video is None or not self.video.variable_rate:
+        if self.video is None or not self.video.variable_rate or _is_our_own(self.keypoint_file):
             return self.num_frames
         return int(self.video.source_frame.max()) + 1
 
     def at_constant_rate(self, detections: Detections) -> Detections:
         """Keypoints of the stored frames, as a keypoint file has them, for the frames of the constant rate."""
-        if self.video is None or not self.video.variable_rate:
+        if self.video is None or not self.video.variable_rate or _is_our_own(self.keypoint_file):
             return detections
         rows = self.video.source_frame.clip(max=detections.num_frames - 1)
         ids = detections.ids
@@ -48,16 +48,20 @@ class Footage:
 
 def list_footage(
     videos: Sequence[str], keypoint_files: Sequence[str]
-) -> list[tuple[Path | None, Path | None]]:
-    """(video, keypoint file) of each result to make; a folder stands for the videos in it, sorted by name.
+) -> list[tuple[Path | None, Path | None, str]]:
+    """(video, keypoint file, folder below --out_path) of each result to make.
 
-    Raises ``UserError`` if there is nothing, a folder without videos, or not one keypoint file for each video.
+    A folder stands for the videos in it, sorted by name; results of several inputs, or of a folder, lie in folders
+    of their names. Raises ``UserError`` if there is nothing, a folder without videos, or not one keypoint file for
+    each video.
     """
     found: list[Path | None] = []
+    has_folder = False
     for path in map(Path, videos):
         if not path.is_dir():
             found.append(path)
             continue
+        has_folder = True
         inside = sorted(file for file in path.iterdir() if file.suffix.lower() in VIDEO_SUFFIXES)
         if not inside:
             raise UserError(f"{path} holds no video; a video ends in {', '.join(VIDEO_SUFFIXES)}")
@@ -70,13 +74,14 @@ def list_footage(
             f"{len(found)} videos and {len(files)} keypoint files: give one file for each video, in order"
         )
     pairs = list(zip(found or [None] * len(files), files or [None] * len(found), strict=True))
-    names = [(video or file).stem for video, file in pairs]
+    names = [path.stem for path in found or files]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(
             f"several inputs are called {', '.join(twice)}: their results would overwrite each other"
         )
-    return pairs
+    alone = len(pairs) == 1 and not has_folder
+    return [(*pair, "" if alone else name) for pair, name in zip(pairs, names, strict=True)]
 
 
 def open_footage(
@@ -87,12 +92,21 @@ def open_footage(
         info = probe_video(video)
         return Footage(video.stem, info, keypoint_file, info.size_px, info.fps, info.num_frames)
     assert keypoint_file is not None
-    numbers = re.fullmatch(r"(\d+)[xX*,](\d+)", size or "")
-    if numbers is None or rate_fps is None or rate_fps <= 0:
+    if rate_fps is not None and not 1 <= rate_fps <= 1000:
+        raise UserError(f"--rate {rate_fps:g}: frames per second, 1 to 1000")
+    numbers = re.fullmatch(r"([1-9]\d{1,4})[xX*,]([1-9]\d{1,4})", size or "")
+    size_px = (int(numbers[1]), int(numbers[2])) if numbers else None
+    if _is_our_own(keypoint_file) and keypoint_file.is_file():
+        stored = Detections.load(keypoint_file)
+        size_px, rate_fps = size_px or stored.size_px, rate_fps or stored.fps
+    if size_px is None or rate_fps is None:
         raise UserError(
             f"{keypoint_file} comes without its video: add --vid_path, or the image's size and frame rate, "
             "such as --size 1920x1080 --rate 30"
         )
-    return Footage(
-        keypoint_file.stem, None, keypoint_file, (int(numbers[1]), int(numbers[2])), rate_fps, None
-    )
+    return Footage(keypoint_file.stem, None, keypoint_file, size_px, rate_fps, None)
+
+
+def _is_our_own(keypoint_file: Path | None) -> bool:
+    """Whether a keypoint file is detections.npz, whose frames are those of the constant rate."""
+    return keypoint_file is not None and keypoint_file.suffix == ".npz"

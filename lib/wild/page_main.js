@@ -5,7 +5,7 @@ const motion = loadMotion();
 const video = byId("video");
 if (byId("video-data")) video.src = URL.createObjectURL(new Blob(bytesOf("video-data"), { type: "video/mp4" }));
 const player = new Player(motion.numFrames, motion.fps, video);
-const view = new View(byId("view"), motion, player);
+const view = new View(byId("view"), motion, player, BodyPainter.of(loadBody()));
 const heatMap = new HeatMap(byId("heat"), motion, player);
 
 const [play, slider] = [byId("play"), byId("slider")];
@@ -24,9 +24,21 @@ slider.addEventListener("input", () => player.seek(Number(slider.value)));
 byId("speed").addEventListener("change", (event) => player.setSpeed(Number(event.target.value)));
 
 for (const button of document.querySelectorAll("[data-view]")) {
-  button.addEventListener("click", () => view.look(VIEWS[button.dataset.view]));
+  button.addEventListener("click", (event) => {
+    view.look(VIEWS[button.dataset.view]);
+    if (event.detail > 0) button.blur(); // clicked with a pointer: space plays again
+  });
 }
 byId("follow").addEventListener("change", (event) => view.look({ follows: event.target.checked }));
+if (view.painter) {
+  byId("mesh-choice").hidden = false;
+  view.prefersBody = true;
+  byId("mesh").addEventListener("change", (event) => view.look({ prefersBody: event.target.checked }));
+  view.painter.gl.canvas.addEventListener("webglcontextlost", () => {
+    byId("mesh-choice").hidden = true;
+    view.look({ painter: null });
+  });
+}
 byId("perspective").addEventListener("change", (event) => view.look({ perspective: event.target.checked }));
 
 document.addEventListener("keydown", (event) => {

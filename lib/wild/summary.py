@@ -9,6 +9,7 @@ import numpy as np
 
 from lib.evaluate import table
 from lib.wild.footage import Footage
+from lib.wild.progress import Progress
 from lib.wild.records import Detections, Flag, Track, WorldMotion
 from lib.wild.stages import Stages
 from lib.wild.tracks import track_summary
@@ -43,26 +44,27 @@ def summarize(
 
 
 def closing_lines(
-    stages: Stages,
-    facts: Mapping[str, str],
-    tracks: Sequence[Track],
-    num_frames: int,
-    files: Sequence[Path],
+    stages: Stages, progress: Progress, facts: Mapping[str, str], world: WorldMotion, files: Sequence[Path]
 ) -> str:
-    """Text for the terminal: the facts, everybody who can be chosen, how fast each stage was, the files."""
-    lines = dict(facts)
-    if stages.seconds:
-        rates = {name: num_frames / max(seconds, 1e-3) for name, seconds in stages.seconds.items()}
-        lines["frames a second"] = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+    """Text for the terminal: the facts, what was assumed, how fast each stage was, the files."""
+    lines = [*facts.items(), *(("note", note) for note in world.notes)]
+    if progress.seconds:
+        seconds = {**progress.seconds, "all together": progress.total_seconds}
+        rates = [f"{name} {world.num_frames / max(spent, 1e-3):.0f}" for name, spent in seconds.items()]
+        lines.append(("frames a second", ", ".join(rates)))
     if stages.skipped:
-        lines["not run again (--force does)"] = ", ".join(stages.skipped)
-    lines[f"written to {stages.folder}"] = ", ".join(path.name for path in files)
-    width = max(map(len, lines)) + 2
-    text = [f"{name + ':':<{width}}{value}" for name, value in lines.items()]
-    if len(tracks) > 1:
-        rows = {
-            f"--focus {row['id']}": {**row, "frames_seen": row["seen_share"] * num_frames}
-            for row in track_summary(tracks, num_frames)
-        }
-        text = [table(rows, TRACK_COLUMNS, first="person", digits=0), "", *text]
-    return "\n".join(["", *text])
+        lines.append(("not run again (--force does)", ", ".join(stages.skipped)))
+    lines.append((f"written to {stages.folder}", ", ".join(path.name for path in files)))
+    width = max(len(name) for name, _ in lines) + 2
+    return "\n".join(["", *(f"{name + ':':<{width}}{value}" for name, value in lines)])
+
+
+def table_of_people(tracks: Sequence[Track], num_frames: int) -> str:
+    """Everybody who was found, and the flag that chooses them; nothing if there is no choice."""
+    if len(tracks) < 2:
+        return ""
+    rows = {
+        f"--focus {row['id']}": {**row, "frames_seen": row["seen_share"] * num_frames}
+        for row in track_summary(tracks, num_frames)
+    }
+    return "\n" + table(rows, TRACK_COLUMNS, first="person", digits=0)

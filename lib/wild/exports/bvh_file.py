@@ -53,10 +53,13 @@ def write_bvh(path: str | Path, world: WorldMotion, *, rigid: bool = False) -> B
             file.writelines(f"{row}\n" for row in rows)
     missed_mm = missed_mm[:, :-1][np.isfinite(world.positions).all(-1)]
     error = BvhError(float(missed_mm.mean()), float(missed_mm.max()))
-    log.info(
-        "%s: joints %.2f mm from the motion on average, at most %.2f mm", path, error.mean_mm, error.max_mm
-    )
-    if absent := int((~world.present).sum()):
+    if rigid:
+        scale, unit = (1.0, "mm") if world.units == "m" else (0.1, "% of the person's height")
+        log.info(
+            "%s: bones of fixed length miss the joints by %.1f %s on average, by %.1f at most",
+            *(path, error.mean_mm * scale, unit, error.max_mm * scale),
+        )
+    elif absent := int((~world.present).sum()):
         log.info("%s: %d frames without the person keep the pose before (BVH has no gaps)", path, absent)
     return error
 
