@@ -1,6 +1,6 @@
 # make setup       .venv with everything (a few minutes, most of it torch)
 # make quickstart  setup, then train and judge a small lifter on built-in data (under 5 minutes on two CPU cores)
-# make demo        setup, then a real video of a walking person from 2D to 3D, with the quickstart's model
+# make demo        setup, then a real video from 2D to 3D with the quickstart's model: a woman who walks by
 # make test        setup, then style, types and every test (under 10 minutes on two CPU cores)
 PYTHON ?= python3
 VENV := .venv
@@ -30,7 +30,8 @@ quickstart: setup
 
 DEMO := runs/demo
 
-# The video comes with the Sports2D package (BSD-3-Clause): 230 frames of a person who walks by.
+# The video comes with the Sports2D package (BSD-3-Clause): 230 frames, a man who jumps off a roof and a woman who
+# walks by. She is the second person found.
 $(DEMO)/demo.mp4: | setup
 	@echo "Fetching the demo video of Sports2D"
 	@mkdir -p $(DEMO)
@@ -43,7 +44,8 @@ runs/quickstart/best_epoch.bin:
 	$(MAKE) --no-print-directory quickstart
 
 demo: $(DEMO)/demo.mp4 runs/quickstart/best_epoch.bin
-	$(RUN) infer_wild.py --vid_path $(DEMO)/demo.mp4 --out_path $(DEMO)/result -e runs/quickstart/best_epoch.bin
+	$(RUN) infer_wild.py --vid_path $(DEMO)/demo.mp4 --out_path $(DEMO)/result -e runs/quickstart/best_epoch.bin \
+		--focus 2 --stature 1.7
 	@echo "Look at $(DEMO)/result/report.html, overlay.mp4 and X3D.mp4"
 
 test: setup

@@ -40,13 +40,12 @@ from lib.data.targets import relative_target
 from lib.data.training_data import build_training_data, checkpoint_meta
 from lib.errors import UserError
 from lib.evaluation_set import EvaluationSet, build_evaluation_set
-from lib.legacy import add_legacy_flags, flag_notes, flag_overrides
+from lib.legacy import add_legacy_flags, flag_notes, flag_overrides, pretrained_file, wandb_options
 from lib.model.build import build_model, freeze_all_but
 from lib.model.loss import WeightedLosses
 from lib.report import write_report
 from lib.run_folder import RunFolder
 from lib.skeleton import Skeleton, load_skeleton
-from lib.tracking import NullTracker, Tracker
 from lib.training_loop import Training, build_learning_rate, build_schedule
 from lib.training_state import TrainingState
 
@@ -127,7 +126,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
         build_learning_rate(config, config.learning_rate, sum(steps)),
         step,
         (lambda: validation.measure(model, runtime, step.losses)) if validation else None,
-        start_tracker(arguments, config, config_text, folder, state, runtime),
+        training.tracker(state, config_text, wandb_options(arguments, config)),
     )
     if not finished:
         return 130
@@ -268,12 +267,8 @@ def report(
 def start_from_pretrained(
     model: nn.Module, arguments: argparse.Namespace, config: Any, skeleton: Skeleton
 ) -> None:
-    if not config.pretrained:
-        raise UserError(
-            "finetune is set: name the checkpoint to start from with --pretrained or the key pretrained"
-        )
-    path = Path(config.pretrained)
-    checkpoint = load_checkpoint(path / arguments.selection if path.is_dir() else path)
+    path = pretrained_file(arguments, config)
+    checkpoint = load_checkpoint(path)
     loaded = load_weights(
         model,
         model_weights(checkpoint),
@@ -284,29 +279,6 @@ def start_from_pretrained(
         discard_last_layer=arguments.discard_last_layer,
     )
     logger.info(f"starting from {path}: " + "\n  ".join(loaded.lines()))
-
-
-def start_tracker(
-    arguments: argparse.Namespace,
-    config: Any,
-    config_text: str,
-    folder: RunFolder,
-    state: TrainingState,
-    runtime: engine.Runtime,
-) -> NullTracker:
-    if not runtime.is_main:
-        return NullTracker()
-    folder.begin(config_text)
-    wandb = None
-    if arguments.wandb_project:
-        wandb = {
-            "project": arguments.wandb_project,
-            "name": arguments.wandb_name,
-            "mode": arguments.wandb_mode,
-            "notes": arguments.note,
-            "config": dict(config),
-        }
-    return Tracker(folder.path, state.step, wandb)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from lib.config_schema import (
     USED_BY_CLIPS,
     Keys,
     Pose3DConfig,
-    WorkerKeys,
 )
 from lib.config_text import annotation_of, bounds_text, choices, values_text
 from lib.errors import UserError, did_you_mean
@@ -42,12 +41,14 @@ def schema_findings(schema: type[Keys], raw: dict[str, Any]) -> list[Finding]:
         schema.model_validate(raw)
     except ValidationError as error:
         for entry in error.errors(include_url=False):
-            found.setdefault(entry["loc"], _text(schema, entry["loc"], entry["type"], raw))
+            found.setdefault(entry["loc"], _text(schema, entry["loc"], entry["type"], raw, entry["input"]))
     return list(found.items())
 
 
-def _text(schema: type[Keys], path: KeyPath, kind: str, raw: dict[str, Any]) -> str:
+def _text(schema: type[Keys], path: KeyPath, kind: str, raw: dict[str, Any], given: Any) -> str:
     key, annotation = str(path[-1]), annotation_of(schema, path)
+    if kind == "missing" and len(path) > 1:
+        return f"is missing; it must be {values_text(annotation)}"
     if kind == "missing":
         return _missing_reader() if key == "reader" else _missing_format(raw.get("num_joints"))
     if kind == "extra_forbidden":
@@ -56,11 +57,12 @@ def _text(schema: type[Keys], path: KeyPath, kind: str, raw: dict[str, Any]) -> 
         ]
         if others and len(path) == 1:
             return f"unknown key; it belongs to configs of task {others[0]}"
-        known = [*WorkerKeys.model_fields] if len(path) > 1 else [*schema.model_fields, *legacy.KNOWN_KEYS]
+        block = annotation_of(schema, path[:-1]) if len(path) > 1 else schema
+        known = [*block.model_fields, *(legacy.KNOWN_KEYS if block is schema else ())]
         return f"unknown key{did_you_mean(key, known) or '; docs/config.md lists every key'}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
         return f"must be {bounds_text(annotation)}"
-    hint = did_you_mean(str(raw.get(key)), choices(annotation)) if kind == "literal_error" else ""
+    hint = did_you_mean(str(given), choices(annotation)) if kind == "literal_error" else ""
     return f"must be {values_text(annotation)}{hint}"
 
 
@@ -97,8 +99,31 @@ def contradictions(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]
     for key in ("scale_range", "scale_range_train", "scale_range_test"):
         if fine(key) and values.get(key) and values[key][0] > values[key][1]:
             yield (key,), "the smaller factor comes first"
+    if "sets" in values and fine("sets", "epochs"):
+        yield from _set_contradictions(values["sets"], values["epochs"])
     if fine("losses") and not any(values["losses"].values()):
         yield ("losses",), "at least one loss needs a weight greater than 0"
+
+
+def _set_contradictions(sets: list[dict[str, Any]], epochs: int) -> Iterator[Finding]:
+    """What is wrong with the sets of a mesh config."""
+    for number, given in enumerate(sets):
+        if given["name"] in [other["name"] for other in sets[:number]]:
+            yield ("sets", number, "name"), "another set has this name"
+        if given["reader"] == "worker" and given["file"]:
+            yield ("sets", number, "file"), "the reader worker reads no file"
+        if given["reader"] != "worker" and not given["file"]:
+            yield ("sets", number, "file"), f"the reader {given['reader']} needs one"
+        if given["until_epoch"] is not None and given["until_epoch"] <= given["from_epoch"]:
+            yield ("sets", number, "until_epoch"), f"must be greater than from_epoch = {given['from_epoch']}"
+        if (given["res_w"] is None) != (given["res_h"] is None):
+            yield ("sets", number, "res_w" if given["res_w"] else "res_h"), "the other of the two is missing"
+    used = [(s["from_epoch"], s["until_epoch"] or epochs) for s in sets if s["train"]]
+    empty = [epoch for epoch in range(epochs) if not any(start <= epoch < stop for start, stop in used)]
+    if not used:
+        yield ("sets",), "no set has train: True"
+    elif empty:
+        yield ("sets",), f"epoch {empty[0]} of {epochs} trains on none of them"
 
 
 def unused_keys(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:

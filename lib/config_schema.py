@@ -23,6 +23,7 @@ LOSS_NAMES = (
 MESH_LOSS_NAMES = (*LOSS_NAMES, "norm", "pose", "shape")
 Reader = Literal["clips", "h36m", "instavariety", "pickle", "posetrack", "vehs", "worker"]
 _OF_PICKLES = ("dt_file", "dt_root", "fps", "res_h", "res_w", "sample_stride")
+MeshReader = Literal["h36m", "pickle", "vehs", "worker"]
 READER_KEYS: dict[str, tuple[str, ...]] = {
     "clips": ("data_root", "fps", "gt_2d", "res_h", "res_w", "subset_list", "synthetic"),
     "h36m": _OF_PICKLES,
@@ -286,27 +287,44 @@ class Pose3DConfig(DataKeys, AugmentationKeys, ModelKeys, LossKeys, PoseRunKeys)
     """What is trained; told from the other keys if left out."""
 
 
+class MeshSetKeys(Keys):
+    """Sets of a mesh config"""
+
+    name: str
+    """Name of the set, in tables and logs."""
+    reader: MeshReader
+    """`worker` (built-in motion of the body model), `h36m`, `vehs` or `pickle`."""
+    file: str | None = None
+    """Data pickle with smpl_pose and smpl_shape, in `data_root`; not for `worker`."""
+    train: bool = True
+    """Train on the set."""
+    evaluate: bool = True
+    """Evaluate on the set; the last set that is evaluated on chooses the best checkpoint."""
+    from_epoch: Whole = 0
+    """First epoch that trains on the set; epochs count from 0."""
+    until_epoch: Count | None = None
+    """First epoch that does so no more; null: to the end."""
+    images: bool = False
+    """Single images: clips of one frame, `batch_size_img` to a step."""
+    res_w: Count | None = None
+    """Width of the set's images in px; null: the config's."""
+    res_h: Count | None = None
+    """Height of the set's images in px."""
+
+
 class MeshDataKeys(SkeletonKeys):
     """Data"""
 
+    sets: list[MeshSetKeys] = []
+    """Sets to train and evaluate on, in this order in every epoch: see below."""
     data_root: str = "data/mesh"
-    """Folder of the data pickles and body models."""
-    dt_file_h36m: str | None = None
-    """Human3.6M pickle with SMPL labels."""
-    dt_file_coco: str | None = None
-    """COCO pickle with SMPL labels."""
-    dt_file_pw3d: str | None = None
-    """3DPW pickle with SMPL labels."""
-    dt_file_VEHS7M: str | None = None
-    """VEHS-7M pickle with SMPL labels, 66 joints."""
-    dt_file_VEHS7M37: str | None = None
-    """VEHS-7M pickle with SMPL labels, 37 joints."""
-    train_pw3d: bool = False
-    """Train on 3DPW too; False: only evaluate on it."""
-    warmup_h36m: Count | None = None
-    """Train on Human3.6M (and VEHS-7M) in the first so many epochs only; null: in all."""
-    warmup_coco: Count | None = None
-    """Train on COCO in the first so many epochs only; null: in all."""
+    """Folder of the data pickles."""
+    body: str | None = None
+    """SMPL body model: a file, or a folder of files named SMPL_NEUTRAL and so on; null: the built-in body."""
+    gender: Literal["neutral", "female", "male"] = "neutral"
+    """Body model of a folder."""
+    regressor: str | None = None
+    """File (.npy, joints x vertices) that makes the joints from vertices; null: the body's own rules."""
     train_split: str = "train"
     """Split to train on."""
     eval_split: str = "test"
@@ -325,12 +343,20 @@ class MeshDataKeys(SkeletonKeys):
     """Frames per second of the data, where they do not tell."""
     no_conf: bool = False
     """Leave the confidence out of the input."""
+    missing: Literal["hold", "keep"] = "hold"
+    """Points of confidence 0: `hold` the last seen place, or `keep` what the data say."""
+    input_scale: Literal["image", "box"] = "image"
+    """Input divided by the image width, or by the box around the whole track; kept in checkpoints."""
+    cache_dir: str | None = None
+    """Folder of memory-mapped copies of big sets; null: none are made."""
     flip: bool = True
     """Mirror half of the training clips."""
     scale_range_train: Interval | None = None
-    """Smallest and largest factor by which a training clip is scaled."""
+    """Crop each training clip to the box around its points, widened by a factor drawn between these two."""
     scale_range_test: Interval | None = None
-    """The same in evaluation."""
+    """The same in evaluation, by the mean of the two; null: not cropped."""
+    worker: WorkerKeys = WorkerKeys()
+    """Built-in worker motion (reader `worker`): the keys are those of 3D pose."""
 
 
 class MeshRunKeys(RunKeys):
@@ -345,7 +371,7 @@ class MeshRunKeys(RunKeys):
     hidden_dim: Count = 1024
     """Width of the mesh head."""
     loss_type: Literal["L1", "MSE"] = "L1"
-    """Distance of the losses on pose, shape and norm."""
+    """Distance of the losses on pose and shape."""
 
 
 class MeshConfig(MeshDataKeys, ModelKeys, LossKeys, MeshRunKeys):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic.fields import FieldInfo
 
-from lib.config_schema import LOSS_NAMES, MESH_LOSS_NAMES, SCHEMAS, Interval, Keys, WorkerKeys
+from lib.config_schema import LOSS_NAMES, MESH_LOSS_NAMES, SCHEMAS, Interval, Keys, MeshSetKeys, WorkerKeys
 
 _LIMITS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
@@ -64,6 +64,7 @@ def values_text(annotation: Any) -> str:
     elif get_origin(plain) is list:
         item = get_args(plain)[0]
         text = "a name or a list of names" if item is str else f"a list of {values_text(item)}"
+        text = text.replace("a list of a block", "a list of blocks")
     elif issubclass(plain, Keys):
         text = "a block of key: value lines"
     else:
@@ -86,9 +87,13 @@ def config_reference() -> str:
         text += ["", f"## {title} (`task: {task}`)"]
         for heading, keys in blocks:
             text += ["", f"### {heading}", "", *_table(schema, keys)]
-        if task == "pose3d":
-            text += ["", f"### {WorkerKeys.__doc__}: keys of `worker`", ""]
-            text += _table(WorkerKeys, list(WorkerKeys.model_fields))
+        for key, block in (("worker", WorkerKeys),) if task == "pose3d" else (("sets", MeshSetKeys),):
+            text += [
+                "",
+                f"### {block.__doc__}: keys of `{key}`",
+                "",
+                *_table(block, list(block.model_fields)),
+            ]
         names = LOSS_NAMES if task == "pose3d" else MESH_LOSS_NAMES
         text += ["", "Names of losses: " + ", ".join(f"`{name}`" for name in names) + "."]
     return "\n".join(text) + "\n"
@@ -97,7 +102,7 @@ def config_reference() -> str:
 _INTRODUCTION = """\
 Made from `lib/config_schema.py` by `lib.config_text.config_reference`; a test holds it up to date.
 
-A config is one YAML file. Keys are flat; only `losses` and `worker` hold keys of their own.
+A config is one YAML file. Keys are flat; only `losses`, `worker` and `sets` hold keys of their own.
 
 - `base: other.yaml`, relative to the file, inherits from another config; blocks are merged key by key.
 - `--set key=value` overrides a key, `--set losses.velocity=10` a key of a block. It may stand several times.
@@ -115,9 +120,9 @@ def _table(schema: type[Keys], keys: list[str]) -> list[str]:
         if isinstance(value, dict):
             value = ", ".join(f"{name}: {number}" for name, number in value.items())
         elif isinstance(value, list):
-            value = ", ".join(value)
+            value = ", ".join(value) or "none"
         default = {True: "required", False: "null" if value is None else str(value)}[field.is_required()]
-        default = "see below" if isinstance(value, Keys) else default
+        default = "its own" if isinstance(field.get_default(), Keys) else default
         meaning = " ".join((field.description or "").split())
         rows.append(f"| `{key}` | {values_text(annotation_of(schema, (key,)))} | {default} | {meaning} |")
     return rows

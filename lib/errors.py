@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 
@@ -18,3 +19,20 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.6)
     return f" (did you mean '{by_lower[close[0]]}'?)" if close else ""
+
+
+def error_line(error: UserError | OSError) -> str:
+    """What went wrong and what to do, on one line."""
+    if isinstance(error, UserError):
+        return f"error: {error}"
+    cures = {
+        errno.ENOSPC: "free some space or name another --out_path",
+        errno.EFBIG: "files may not be so large here: name another --out_path",
+        errno.EACCES: "you may not write or read there: name another --out_path",
+        errno.EROFS: "nothing can be written there: name another --out_path",
+        errno.EEXIST: "there is a file of that name: name another --out_path",
+        errno.ENOTDIR: "a part of the path is a file: name another --out_path",
+    }
+    where = f" {error.filename}" if error.filename else ""
+    cure = f"; {cures[error.errno]}" if error.errno in cures else ""
+    return f"error: cannot read or write{where}: {error.strerror or error}{cure}"

@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,24 +64,28 @@ def atomic_write_text(path: str | Path, text: str) -> None:
     atomic_write_bytes(path, text.encode("utf-8"))
 
 
-def load_pickle(path: str | Path) -> Any:
+_PLAIN_ONLY = "Data pickles may hold numpy arrays and plain containers only"
+
+
+def load_pickle(
+    path: str | Path, stand_ins: Mapping[str, Any] | None = None, allowed: str = _PLAIN_ONLY
+) -> Any:
     """Content of a data pickle that a stranger may have written: numpy arrays and plain containers only.
 
-    Arrays may come from numpy 1 or 2 and any pickle protocol; object arrays may hold strings only. Arrays are
-    views of the bytes read and cannot be written to. Raises ``UserError`` for a missing or truncated file and
-    for any other object, naming it; nothing in the file is ever called.
+    Arrays may come from numpy 1 or 2, Python 2 or 3 and any pickle protocol; object arrays may hold strings
+    only. Arrays are views of the bytes read and cannot be written to. ``stand_ins`` lets other kinds of file
+    hold more: full names of classes and functions, each with the ``StandIn`` class or the function that takes
+    its place; ``allowed`` tells users so. Raises ``UserError`` for a missing or truncated file and for any
+    other object, naming it; nothing in the file is ever called.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
-            return _resolve(_PlainUnpickler(file, encoding="latin1").load(), path)
+            unpickler = _PlainUnpickler(file, encoding="latin1")
+            unpickler.stand_ins = _STAND_INS | dict(stand_ins or {})
+            return _resolve(unpickler.load())
     except _RefusedError as refused:
-        raise UserError(
-            f"{path} carries code ({refused}); refused. "
-            "Data pickles may hold numpy arrays and plain containers only"
-        ) from None
-    except UserError:
-        raise
+        raise UserError(f"{path} {refused}; refused. {allowed}") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # a damaged stream can raise nearly anything
@@ -90,7 +94,15 @@ def load_pickle(path: str | Path) -> Any:
 
 
 class _RefusedError(Exception):
-    """The stream asks for a name that is not on the list."""
+    """The file holds what is not on the list."""
+
+
+class StandIn:
+    """Takes the place of an object in a pickle: keeps its state and turns it into plain content."""
+
+    def resolved(self, resolve: Callable[[Any], Any]) -> Any:
+        """Plain content of the object; ``resolve`` gives that of its parts."""
+        raise NotImplementedError
 
 
 # Stand-ins take the place of numpy's own constructors: numpy's dtype and array accept states that a crafted
@@ -124,6 +136,8 @@ def _array_of(data: Any, dtype: _Dtype, shape: tuple, order: str) -> np.ndarray:
         strings = np.empty(len(data), dtype=object)
         strings[:] = data
         return strings.reshape(shape, order=order)
+    if isinstance(data, str):  # bytes as Python 2 wrote them
+        data = data.encode("latin1")
     if not isinstance(data, bytes | bytearray):
         raise ValueError("array data must be bytes")
     array = np.ndarray(shape, dtype.dtype, buffer=data, order=order)
@@ -170,26 +184,27 @@ _STAND_INS = {
 
 
 class _PlainUnpickler(pickle.Unpickler):
+    stand_ins: Mapping[str, Any]
+
     def find_class(self, module: str, name: str) -> Any:
         # the platform's own module names (posix, nt) say less to a reader than os
         module = {"posix": "os", "nt": "os", "__builtin__": "builtins"}.get(module, module)
-        if f"{module}.{name}" not in _STAND_INS:
-            raise _RefusedError(f"{module}.{name}")
-        return _STAND_INS[f"{module}.{name}"]
+        if f"{module}.{name}" not in self.stand_ins:
+            raise _RefusedError(f"carries code ({module}.{name})")
+        return self.stand_ins[f"{module}.{name}"]
 
 
-def _resolve(value: Any, path: Path) -> Any:
+def _resolve(value: Any) -> Any:
     """The loaded tree with arrays in the place of their stand-ins; any other object is refused."""
     kind = type(value)
     if kind in (str, int, float, bool, type(None), bytes) or isinstance(value, np.generic | np.ndarray):
         return value
     if kind is _Array and value.array is not None:
         return value.array
+    if isinstance(value, StandIn):
+        return value.resolved(_resolve)
     if kind in (dict, OrderedDict):
-        return kind((_resolve(key, path), _resolve(item, path)) for key, item in value.items())
+        return kind((_resolve(key), _resolve(item)) for key, item in value.items())
     if kind in (list, tuple):
-        return kind([_resolve(item, path) for item in value])
-    raise UserError(
-        f"{path} holds an object of type {kind.__name__}; refused. "
-        "Data pickles may hold numpy arrays and plain containers only"
-    )
+        return kind([_resolve(item) for item in value])
+    raise _RefusedError(f"holds an object of type {kind.__name__}")

@@ -178,6 +178,36 @@ def flip_axis_angle(axis_angle: Array, flip_idx: Array) -> Array:
 
 
 @for_arrays
+def flip_rotations(rotation: Array, flip_idx: Array) -> Array:
+    """Joint rotations (...,J,3,3) of the body in a mirror; ``flip_idx`` as in ``flip_pose``."""
+    flipped = rotation.index_select(-3, flip_idx)
+    sign = torch.tensor([-1.0, 1.0, 1.0], dtype=flipped.dtype, device=flipped.device)
+    return flipped * sign[:, None] * sign
+
+
+@for_arrays
+def nearest_rotation(matrix: Array) -> Array:
+    """Rotation (...,3,3) with least squared difference from a matrix (...,3,3)."""
+    left, _, right = torch.linalg.svd(matrix)
+    sign = torch.ones_like(left[..., 0, :])
+    sign[..., 2] = torch.linalg.det(left @ right).sign()
+    return (left * sign.unsqueeze(-2)) @ right
+
+
+@for_arrays
+def mean_rotation(rotations: Array) -> Array:
+    """Rotation (...,3,3) with least summed squared difference from rotations (...,P,3,3) (Moakher 2002).
+
+    Of two it is the one halfway; of two that are half a turn apart, one of both halfway.
+    """
+    if rotations.shape[-3] != 2:
+        return nearest_rotation(rotations.mean(-3))
+    first, second = matrix_to_quaternion(rotations).unbind(-2)  # the same, many times faster
+    same_side = (first * second).sum(-1, keepdim=True) >= 0
+    return quaternion_to_matrix(torch.where(same_side, first + second, first - second))
+
+
+@for_arrays
 def project(points: Array, focal_px: Array, center_px: Array) -> Array:
     """Image position (...,2) of camera points (...,3) through a pinhole; focal and centre (...,2) in px."""
     return points[..., :2] / points[..., 2:] * focal_px + center_px

@@ -13,7 +13,7 @@ from typing import Any
 from lib.anatomy import KINDS, canonical_names, mirror_name, rule_weights
 from lib.errors import UserError, did_you_mean
 
-MAPPINGS = ("canonical", "derived", "derived_for", "parents", "colors", "vertex_ids")
+MAPPINGS = ("canonical", "derived", "derived_for", "parents", "colors", "vertex_ids", "offsets")
 LISTS = ("aliases", "other_roots", "joints", "flip", "limbs", "angles", "centers")
 OTHER_KEYS = ("name", "base", "without", "root", "one_sided_angles")
 
@@ -58,7 +58,7 @@ def check_format(raw: dict[str, Any], path: Path) -> None:
     if not mistakes:  # the checks below rely on the right types and on known, single names
         mistakes = list(_name_mistakes(raw))
     if not mistakes:
-        checks = (_flip_mistakes, _mirror_mistakes, _parent_mistakes, _rule_mistakes)
+        checks = (_flip_mistakes, _mirror_mistakes, _parent_mistakes, _rule_mistakes, _offset_mistakes)
         mistakes = [mistake for check in checks for mistake in check(raw)]
     if mistakes:
         raise UserError(f"joint format file {path}: " + "; ".join(mistakes))
@@ -74,7 +74,7 @@ def _shape_mistakes(raw: dict[str, Any]) -> Iterator[str]:
             yield f"'{key}' is missing"
     for key in MAPPINGS:
         values = raw.get(key, {})
-        wanted = dict if key in ("derived", "derived_for", "vertex_ids") else str
+        wanted = dict if key in ("derived", "derived_for", "vertex_ids", "offsets") else str
         if not isinstance(values, dict) or not all(isinstance(value, wanted) for value in values.values()):
             yield f"'{key}' must be a mapping to {'mappings' if wanted is dict else 'names'}"
     for key in LISTS:
@@ -205,3 +205,15 @@ def _rule_mistakes(raw: dict[str, Any]) -> Iterator[str]:
                 yield f"{where}: unknown anatomical name '{unknown}'{did_you_mean(unknown, known)}"
             if abs(sum(weights.values()) - 1.0) > 1e-6:
                 yield f"{where}: the weights of '{name}' sum to {sum(weights.values()):g}, not 1"
+
+
+def _offset_mistakes(raw: dict[str, Any]) -> Iterator[str]:
+    known = canonical_names()
+    for name, rule in raw.get("offsets", {}).items():
+        along = rule.get("along")
+        two = isinstance(along, list) and len(along) == 2
+        if set(rule) != {"from", "along", "mm"} or not two or not isinstance(rule["mm"], int | float):
+            yield f"offsets: '{name}' needs {{from: point, along: [point, point], mm: length}}, given {rule}"
+            continue
+        for unknown in sorted({name, rule["from"], *along} - set(known)):
+            yield f"offsets: unknown anatomical name '{unknown}'{did_you_mean(unknown, known)}"

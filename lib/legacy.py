@@ -28,12 +28,29 @@ LOSS_KEYS = {
 # MotionBERT compares angles (L1); the fork, whose files name a joint_format, replaced that by 1 - cosine.
 ANGLE_LOSSES = {"lambda_a": ("angle", "angle_cos"), "lambda_av": ("angle_velocity", "angle_velocity_cos")}
 RENAMED_KEYS = {"scale_range_pretrain": "scale_range"}
+# Sets of a mesh config, in the order in which the old code trains on them in an epoch: key of the file, name,
+# reader, key of the epochs, and sizes of images, which the old code takes to be these for all.
+MESH_SETS: tuple[tuple[str, str, str, str | None, dict[str, Any]], ...] = (
+    ("dt_file_VEHS7M", "VEHS7M", "vehs", "warmup_h36m", {}),
+    ("dt_file_VEHS7M37", "VEHS7M37", "vehs", "warmup_h36m", {}),
+    ("dt_file_h36m", "h36m", "h36m", "warmup_h36m", {}),
+    (
+        "dt_file_coco",
+        "coco",
+        "pickle",
+        "warmup_coco",
+        {"images": True, "evaluate": False, "res_w": 640, "res_h": 640},
+    ),
+    ("dt_file_pw3d", "pw3d", "pickle", None, {"train": False, "res_w": 1920, "res_h": 1920}),
+)
+MESH_SET_KEYS = (*(key for key, *_ in MESH_SETS), "warmup_h36m", "warmup_coco", "train_pw3d")
 # Keys that the old code reads nowhere.
 DROPPED_KEYS = ("dataset", "dropout_loc")
 
 TOLD_KEYS = ("joint_format", "reader")  # told from the other keys where they are absent or null
-KNOWN_KEYS = (*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS)
+KNOWN_KEYS = (*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS, *MESH_SET_KEYS)
 
+NO_SIZE = "res_w and res_h are not given, and vehs needs them; the fork took 1920, 1200"
 DEFAULT_SELECTION = "latest_epoch.bin"
 
 ACTION_KEYS = ("model_version", "action_classes", "data_split", "random_move", "dropout_ratio", "temp")
@@ -93,6 +110,8 @@ def translate(raw: Mapping[str, Any], task: str = "pose3d") -> tuple[dict[str, A
         notes.append("joint_format is not given: 17 joints are taken for H36M-17, root 0")
     if task == "pose3d" and "reader" not in new:
         _tell_reader(new, notes)
+    if task == "mesh" and "sets" not in new:
+        _translate_mesh_sets(new, notes)
     return new, notes
 
 
@@ -120,6 +139,46 @@ def _translate_losses(new: dict[str, Any], notes: list[str]) -> bool:
     if used:
         notes.append(f"{', '.join(used)} beside a joint_format: 1 - cosine as in the fork, not upstream's L1")
     return True
+
+
+def _translate_mesh_sets(new: dict[str, Any], notes: list[str]) -> None:
+    """Turn the old keys of files and of warm-up into ``sets``."""
+    old = {key: new.pop(key) for key in MESH_SET_KEYS if key in new}
+    sets = []
+    for key, name, reader, epochs, more in MESH_SETS:
+        if not isinstance(file := old.get(key), str):
+            continue
+        if reader == "h36m" and "vehs" in file.lower():
+            reader = "vehs"
+            notes.append(f"{key}: the reader vehs is taken, for the file is named so ({file})")
+        entry = {"name": name, "reader": reader, "file": _in_root(file, str(new.get("data_root", "")))} | more
+        if epochs and old.get(epochs) is not None:
+            entry["until_epoch"] = old[epochs]
+        if key == "dt_file_pw3d" and old.get("train_pw3d"):
+            entry["train"] = True
+        sets.append(entry)
+    if not sets:
+        return
+    new["sets"] = sets
+    told = ", ".join(f"{entry['name']} ({entry['reader']})" for entry in sets)
+    notes.append(f"sets is not given: {told}, by MotionBERT's keys of files")
+    last = [entry.get("until_epoch") for entry in sets if entry.get("train", True)]
+    epochs = new.get("epochs")
+    if isinstance(epochs, int) and last and all(isinstance(stop, int) and stop < epochs for stop in last):
+        new["epochs"] = max(last)
+        notes.append(f"epochs: {epochs}, but no set is trained on from epoch {max(last)} on: it ends there")
+    if any(entry["reader"] == "vehs" for entry in sets):
+        new.setdefault("eval_split", "validate")
+        notes.append(f"evaluated on the split {new['eval_split']} (--test_set_keyword)")
+        if "res_w" not in new:
+            notes.append(NO_SIZE)
+
+
+def _in_root(file: str, root: str) -> str:
+    """``/folder/x.pkl`` beside a data_root ``/other/...`` is meant within it, not at the top of the disk."""
+    parts, root_parts = PurePosixPath(file).parts, PurePosixPath(root).parts
+    within = len(parts) > 2 and len(root_parts) > 1 and parts[0] == root_parts[0] == "/"
+    return file.lstrip("/") if within and parts[1] != root_parts[1] else file
 
 
 def _tell_reader(new: dict[str, Any], notes: list[str]) -> None:
@@ -153,7 +212,7 @@ def _tell_reader(new: dict[str, Any], notes: list[str]) -> None:
         new.setdefault("eval_split", "validate")
         notes[-1] += f"; evaluated on the split {new['eval_split']} (--test_set_keyword)"
         if "res_w" not in new:
-            notes.append("res_w and res_h are not given, and vehs needs them; the fork took 1920, 1200")
+            notes.append(NO_SIZE)
     _place_pickle(new, reader)
 
 
@@ -209,6 +268,24 @@ def flag_overrides(arguments: argparse.Namespace, task: str = "pose3d") -> list[
     given = {key: getattr(arguments, flag, None) for key, flag in keys.items()}
     texts = [f"{key}={json.dumps(value)}" for key, value in given.items() if value not in (None, "")]
     return texts + list(getattr(arguments, "set", None) or [])
+
+
+def wandb_options(arguments: argparse.Namespace, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the flags ask of Weights & Biases; None without ``--wandb_project``."""
+    if not arguments.wandb_project:
+        return None
+    flags = {"project": "wandb_project", "name": "wandb_name", "mode": "wandb_mode", "notes": "note"}
+    return {key: getattr(arguments, flag) for key, flag in flags.items()} | {"config": dict(config)}
+
+
+def pretrained_file(arguments: argparse.Namespace, config: Mapping[str, Any]) -> Path:
+    """Checkpoint to start from; ``--selection`` names it in a folder. Raises ``UserError`` if none is named."""
+    if not config["pretrained"]:
+        raise UserError(
+            "finetune is set: name the checkpoint to start from with --pretrained or the key pretrained"
+        )
+    path = Path(config["pretrained"])
+    return path / arguments.selection if path.is_dir() else path
 
 
 def flag_notes(arguments: argparse.Namespace, config: Mapping[str, Any] | None = None) -> list[str]:

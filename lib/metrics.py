@@ -10,9 +10,11 @@ Shapes: F frames, J joints, V videos.
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from lib.errors import UserError
-from lib.geometry import procrustes_align
+from lib.geometry import for_arrays, procrustes_align
 from lib.skeleton import Skeleton
 
 
@@ -91,6 +93,23 @@ def depth_error(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Mean difference in depth (z) alone."""
     prediction, target = _pair(prediction, target)
     return np.abs(prediction[..., 2] - target[..., 2]).mean(-1)
+
+
+@for_arrays
+def mpve(prediction: Tensor, target: Tensor, shift: Tensor) -> Tensor:
+    """Mean distance (F,) between predicted and true vertices (F,V,3), in their own precision.
+
+    ``shift`` (F,1,3), predicted less true root, is taken off. Arrays of numpy, or tensors of any device.
+    """
+    means = []
+    # A few frames, one coordinate at a time, stay in the processor's cache: several times as fast.
+    for one, other, offset in zip(prediction.split(32), target.split(32), shift.split(32), strict=True):
+        square = one.new_zeros(one.shape[:2])
+        for axis in range(3):
+            difference = (one[..., axis] - other[..., axis]).sub_(offset[..., axis])
+            square.addcmul_(difference, difference)
+        means.append(square.sqrt_().mean(-1))
+    return torch.cat(means)
 
 
 def _pair(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

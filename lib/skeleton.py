@@ -62,6 +62,8 @@ class Skeleton:
     """Rules that hold for one target format only."""
     vertex_ids: Mapping[str, Mapping[str, int]] = field(repr=False)
     """Body model -> joint -> vertex number, for surface points."""
+    offsets: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    """On a body mesh: canonical name -> ``from`` a point, ``mm`` millimetres ``along`` the way between two."""
 
     @property
     def num_joints(self) -> int:
@@ -227,6 +229,7 @@ def _build(raw: dict[str, Any]) -> Skeleton:
             target: anatomy.mirrored_rules(rules) for target, rules in raw.get("derived_for", {}).items()
         },
         vertex_ids=raw.get("vertex_ids", {}),
+        offsets=anatomy.mirrored_rules(raw.get("offsets", {})),
     )
 
 

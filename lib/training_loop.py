@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from lib.checkpoint import check_meta, save_checkpoint
 from lib.engine import AveragedWeights, LearningRate, Runtime, StopRequest
 from lib.run_folder import RunFolder
-from lib.tracking import NullTracker
+from lib.tracking import NullTracker, Tracker
 from lib.training_state import TrainingState, continue_from, make_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -92,6 +92,8 @@ class Training:
     folder: RunFolder
     meta: dict[str, Any]
     runtime: Runtime
+    weights_key: str = "model_pos"
+    """Where MotionBERT keeps the weights: ``model_pos`` of a lifter, ``model`` of a mesh model."""
 
     def place(self, start: dict[str, Any] | None) -> TrainingState:
         """The run's place: its beginning, or that of a checkpoint, whose weights and optimizer are put back.
@@ -108,10 +110,19 @@ class Training:
         logger.info(f"continuing in epoch {state.epoch + 1} after {state.step_in_epoch} of its steps")
         return state
 
+    def tracker(self, state: TrainingState, config_text: str, wandb: Mapping[str, Any] | None) -> NullTracker:
+        """Begin the run's folder and its curves, in the main process; ``wandb`` as ``Tracker`` takes it."""
+        if not self.runtime.is_main:
+            return NullTracker()
+        self.folder.begin(config_text)
+        return Tracker(self.folder.path, state.step, wandb)
+
     def save(self, state: TrainingState, *paths: Path) -> None:
         """Write the checkpoint of this moment, in the main process."""
         if self.runtime.is_main:
-            checkpoint = make_checkpoint(self.model, self.optimizer, self.average, state, self.meta)
+            checkpoint = make_checkpoint(
+                self.model, self.optimizer, self.average, state, self.meta, self.weights_key
+            )
             for path in paths:
                 save_checkpoint(path, checkpoint)
 

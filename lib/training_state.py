@@ -48,10 +48,11 @@ def make_checkpoint(
     average: AveragedWeights | None,
     state: TrainingState,
     meta: dict[str, Any],
+    weights_key: str,
 ) -> dict[str, Any]:
     """Checkpoint dict in MotionBERT's layout, with what an exact continuation needs beside it.
 
-    ``model_pos`` holds the weights that evaluate best: the averaged ones if there are any, with the ones under
+    ``weights_key`` (model_pos, or model for a mesh) holds the weights that evaluate best: the averaged ones if there are any, with the ones under
     training beside them as ``training_weights``.
     """
     own = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
@@ -59,13 +60,13 @@ def make_checkpoint(
         "epoch": state.epoch,
         "lr": optimizer.param_groups[0]["lr"],
         "optimizer": optimizer.state_dict(),
-        "model_pos": own,
+        weights_key: own,
         "min_loss": state.best_mm,
         "meta": meta,
         "progress": asdict(state),
     }
     if average is not None:
-        checkpoint["model_pos"] = {name: value.cpu().clone() for name, value in average.weights.items()}
+        checkpoint[weights_key] = {name: value.cpu().clone() for name, value in average.weights.items()}
         checkpoint["training_weights"] = own
         checkpoint["average_updates"] = average.updates
     return checkpoint

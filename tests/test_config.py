@@ -20,6 +20,7 @@ from lib.data.readers.worker import KEYS as WORKER_KEYS
 from lib.errors import UserError
 from lib.model.loss import LOSSES
 from lib.skeleton import list_skeletons, load_skeleton
+from lib.training_loop import Schedule
 
 ROOT = Path(__file__).parents[1]
 NO_EXPERIMENTS = ("skeletons", "splits", "bvh")  # folders of configs/ that hold other data
@@ -453,7 +454,7 @@ def test_every_key_is_read_somewhere():
     load_readers()
     read = {
         key
-        for taker in [Augment, *map(READERS.get, READERS.names())]
+        for taker in [Augment, Schedule, *map(READERS.get, READERS.names())]
         for key in inspect.signature(taker).parameters
     }
     for path in [ROOT / "train.py", *(ROOT / "lib").rglob("*.py")]:

@@ -12,9 +12,12 @@ from lib.geometry import (
     axis_angle_to_matrix,
     flip_axis_angle,
     flip_pose,
+    flip_rotations,
     matrix_to_axis_angle,
     matrix_to_quaternion,
     matrix_to_rot6d,
+    mean_rotation,
+    nearest_rotation,
     procrustes_align,
     project,
     quaternion_to_axis_angle,
@@ -213,6 +216,45 @@ def test_a_flipped_rotation_turns_flipped_points():
     alone = np.arange(4)
     mirrored = axis_angle_to_matrix(flip_axis_angle(vector, alone)) @ flip_pose(point, alone).unsqueeze(-1)
     torch.testing.assert_close(mirrored.squeeze(-1), flip_pose(turned, alone))
+
+
+def test_flip_of_matrices_is_that_of_vectors():
+    flip_idx = load_skeleton("SMPL-24").flip_idx
+    vectors = torch.from_numpy(GOLDEN["flip_thetas/0"]).double()
+    flipped = axis_angle_to_matrix(flip_axis_angle(vectors, flip_idx))
+    torch.testing.assert_close(flip_rotations(axis_angle_to_matrix(vectors), flip_idx), flipped)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_mean_of_turns_about_one_axis(count: int):
+    """About x to just before and just behind half a turn, as a body before the camera has it: the mean is between."""
+    angles = np.pi + np.array([[0.3], [-0.2], [0.4], [-0.1]])[:count]
+    rotations = axis_angle_to_matrix((angles + 2 * np.pi) % (2 * np.pi) * [1.0, 0.0, 0.0])
+    sine, cosine = np.sin(angles).sum(), np.cos(angles).sum()
+    expected = axis_angle_to_matrix(np.arctan2(sine, cosine) * np.array([1.0, 0.0, 0.0]))
+    np.testing.assert_allclose(mean_rotation(rotations), expected, atol=1e-12)
+
+
+def test_mean_of_two_is_halfway_and_of_least_squared_difference():
+    first = random_rotations()
+    second = first.roll(1, 0)
+    pairs = torch.stack([first, second], dim=-3)
+    mean = mean_rotation(pairs)
+    apart = matrix_to_axis_angle(first.mT @ second).norm(dim=-1)
+    for end in (first, second):
+        torch.testing.assert_close(
+            matrix_to_axis_angle(end.mT @ mean).norm(dim=-1), apart / 2, rtol=0, atol=1e-6
+        )
+    unique = apart < torch.pi - 1e-3  # half a turn apart there are two means
+    torch.testing.assert_close(mean[unique], nearest_rotation(pairs.mean(-3))[unique])
+    torch.testing.assert_close(torch.linalg.det(mean), torch.ones(len(mean), dtype=torch.float64))
+
+
+def test_nearest_rotation():
+    rotations = random_rotations()
+    torch.testing.assert_close(nearest_rotation(2 * rotations), rotations)
+    mirrored = nearest_rotation(torch.diag(torch.tensor([1.0, 1.0, -0.1])))
+    torch.testing.assert_close(mirrored, torch.eye(3))
 
 
 def test_project():

@@ -29,7 +29,7 @@ LAYERS = [
         ],
     ],
     ["data", "model"],
-    ["evaluate", "evaluation_set", "mesh_evaluation", "report", "ergo"],
+    ["evaluate", "evaluation_set", "mesh_evaluation", "mesh_report", "report", "ergo"],
     ["wild"],
 ]
 STRANGERS = [("data", "model")]  # of one layer, but never import each other

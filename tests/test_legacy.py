@@ -16,6 +16,7 @@ from lib.legacy import (
     DROPPED_KEYS,
     H36M_FAULTY_SOURCES,
     LOSS_KEYS,
+    MESH_SET_KEYS,
     RENAMED_KEYS,
     add_legacy_flags,
     flag_notes,
@@ -43,6 +44,7 @@ REFUSED = {
     "motionbert/action/MB_train_NTU120_oneshot.yaml": NO_ACTION,
     "motionbert/walking/MB_ft_walking.yaml": NO_ACTION,
 }
+ENDS_EARLY = {"fork/mesh/RTM2D_train_17kpts_3D.yaml": 100}  # trains on nothing in its last 60 epochs
 LOADS = [name for name in ALL if name not in REFUSED]
 BASIC = {"mpjpe": 1.0, "n_mpjpe": 0.5, "velocity": 20.0}
 MESH = {"mpjpe": 0.5, "velocity": 10.0, "pose": 1000.0, "shape": 1.0, "norm": 20.0}
@@ -67,7 +69,8 @@ def is_taken(config, key: str) -> bool:
 def test_file_loads_and_keeps_what_it_says(name, tmp_path):
     config = load_config(FILES / name)
     assert config.task == ("mesh" if "/mesh/" in name else "pose3d")
-    translated = {*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS, *DROPPED_KEYS, "joint_format", "dt_file"}
+    translated = {*LOSS_KEYS, *ANGLE_LOSSES, *RENAMED_KEYS, *DROPPED_KEYS, *MESH_SET_KEYS}
+    translated |= {"joint_format", "dt_file"} | ({"epochs"} if name in ENDS_EARLY else set())
     for key, value in read_yaml(FILES / name, name).values.items():
         assert key in translated or config[key] == value or not is_taken(config, key), key
     (tmp_path / "config.yaml").write_text(dump_config(config))
@@ -106,6 +109,37 @@ def test_file_is_refused_in_one_line(name):
 def test_joint_format_and_losses(name, joint_format, root_idx, losses):
     config = load_config(FILES / name)
     assert (config.joint_format, config.root_idx, config.losses) == (joint_format, root_idx, losses)
+
+
+def sets_of(name: str) -> dict:
+    return {entry.name: entry for entry in load_config(FILES / name).sets}
+
+
+def test_mesh_files_name_their_sets():
+    sets = sets_of("motionbert/mesh/MB_ft_pw3d.yaml")
+    assert [(s.name, s.reader, s.until_epoch, s.train, s.evaluate) for s in sets.values()] == [
+        ("h36m", "h36m", 20, True, True),
+        ("coco", "pickle", 100, True, False),
+        ("pw3d", "pickle", None, True, True),
+    ]
+    assert (sets["coco"].images, sets["coco"].res_w, sets["pw3d"].res_h) == (True, 640, 1920)
+    assert sets["coco"].file == "mesh_det_coco.pkl"
+    assert [s.train for s in sets_of("motionbert/mesh/MB_train_nopw3d.yaml").values()] == [True, True, False]
+
+
+def test_mesh_files_of_the_fork_are_read_as_vehs(tmp_path):
+    config = load_config(FILES / "fork/mesh/RTM2D_train_17kpts_3D.yaml")
+    (entry,) = config.sets
+    assert config.epochs == ENDS_EARLY["fork/mesh/RTM2D_train_17kpts_3D.yaml"]
+    assert (entry.reader, entry.until_epoch, config.eval_split) == ("vehs", 100, "validate")
+    assert entry.file.startswith("RTM2D/")  # beside data_root: /nfs/...
+    (entry,) = sets_of("fork/mesh/MB_train_VEHS_3D.yaml").values()
+    assert entry.file.startswith("/nfs/")  # beside data_root: data/mesh
+    text = (FILES / "fork/mesh/RTM2D_train_37kpts_6D.yaml").read_text()
+    file = tmp_path / "x.yaml"
+    file.write_text(text + "joint_format: RTM-37\n")
+    (entry,) = load_config(file).sets
+    assert (entry.name, entry.reader, entry.until_epoch) == ("VEHS7M37", "vehs", 200)
 
 
 @pytest.mark.parametrize("name", [name for name in LOADS if name.startswith("motionbert/p")])

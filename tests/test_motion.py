@@ -191,3 +191,43 @@ def test_nothing_is_touched_twice_or_in_place():
 def test_unknown_policies_are_refused():
     with pytest.raises(UserError, match="hold, keep"):
         fill_missing(example_motion(H36M), "drop")
+
+
+# ---- bodies
+
+
+def with_body(motion: Motion, seed: int = 0) -> Motion:
+    rng = np.random.default_rng(seed)
+    return replace(
+        motion,
+        smpl_pose=rng.normal(0, 0.3, (motion.num_frames, 72)),
+        smpl_shape=rng.normal(0, 1, (motion.num_frames, 10)),
+    )
+
+
+def test_a_body_goes_with_its_frames():
+    motion = with_body(example_motion(H36M))
+    assert motion.smpl_pose.dtype == motion.smpl_shape.dtype == np.float32
+    order = np.r_[70:75, 0:70]
+    parts = [motion.select(order[:5]), motion.select(order[5:])]
+    joined = Motion.concat(parts)
+    for name in ("smpl_pose", "smpl_shape"):
+        assert np.array_equal(getattr(joined, name), getattr(motion, name)[order])
+    assert example_motion(H36M).smpl_pose is None
+    with pytest.raises(UserError, match="with and without smpl_pose"):
+        Motion.concat([motion, example_motion(H36M)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"smpl_pose": np.zeros((75, 71))}, r"smpl_pose has shape \(75, 71\)"),
+        ({"smpl_pose": np.zeros((74, 72))}, r"smpl_pose has shape \(74, 72\)"),
+        ({"smpl_pose": np.zeros((75, 24, 3))}, r"smpl_pose has shape \(75, 24, 3\)"),
+        ({"smpl_shape": np.zeros(75)}, r"smpl_shape has shape \(75,\)"),
+        ({"smpl_shape": None}, "belong together"),
+    ],
+)
+def test_a_body_of_wrong_shape_is_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        replace(with_body(example_motion(H36M)), **changes)

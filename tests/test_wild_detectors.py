@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
+import threading
 import types
 import weakref
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 
 from lib.errors import UserError
 from lib.skeleton import load_skeleton
-from lib.wild.detectors import DETECTORS, build_detector, detect
+from lib.wild.detectors import DETECTORS, build_detector, closing_detector, detect
+from lib.wild.detectors.hand_check import HandCheck
+from lib.wild.feeding import check_can_feed
 
 RECIPE = Path(__file__).parent.parent / "docs" / "add_detector.md"
 
@@ -50,6 +54,160 @@ def test_detect_takes_one_frame_at_a_time() -> None:
     assert (found.fps, found.size_px, found.source, found.ids) == (25.0, (6, 4), "a.mp4", None)
 
 
+PERSON = np.ones((17, 3))
+NO_LIST = {
+    "None": (None, "returned None for"),
+    "one array": (PERSON, r"one ndarray \(17, 3\)"),
+    "a generator": ((part for part in [PERSON]), "one generator"),
+    "a joint too few": ([PERSON, PERSON[1:]], r"a list with one ndarray \(16, 3\)"),
+    "no confidence": ([PERSON[:, :2]], r"a list with one ndarray \(17, 2\)"),
+    "lists": ([PERSON.tolist()], "a list with one list"),
+    "objects": ([PERSON.astype(object)], r"ndarray \(17, 3\) of object"),
+    "nobody": ([None], "a list with None"),
+    "percent": ([PERSON * 90], "confidences from 90 to 90"),
+    "no number": ([PERSON * np.nan], "confidences from nan"),
+}
+
+
+@pytest.mark.parametrize("case", NO_LIST)
+def test_what_a_detector_returns_is_checked(case: str) -> None:
+    returned, message = NO_LIST[case]
+    detector = Corner()
+    closed: list[bool] = []
+
+    class Wrong(Corner):
+        def __call__(self, frame: np.ndarray) -> Any:
+            return returned if frame[0, 0, 0] else [PERSON]
+
+    def frames() -> Any:
+        try:
+            for value in (0, 0, 1, 1):
+                yield np.full((2, 2, 3), value, np.uint8)
+        finally:
+            closed.append(True)
+
+    detector = Wrong()
+    given = frames()
+    with pytest.raises(UserError, match=f"the detector Wrong .*{message}") as caught:
+        detect(detector, given, source="a", fps=1.0, size_px=(2, 2))
+    text = str(caught.value)
+    assert "for frame 2" in text and "one array (17, 3) a person" in text and "\n" not in text and closed
+
+
+def test_frames_and_detector_are_closed_after_an_error_of_the_detector() -> None:
+    closed: list[str] = []
+
+    class Failing(Corner):
+        def __call__(self, frame: np.ndarray) -> Any:
+            raise ZeroDivisionError("mine")
+
+        def close(self) -> None:
+            closed.append("detector")
+
+    def frames() -> Any:
+        try:
+            yield np.zeros((2, 2, 3), np.uint8)
+        finally:
+            closed.append("frames")
+
+    given = frames()
+    with pytest.raises(ZeroDivisionError, match="mine"), closing_detector(Failing()) as detector:
+        detect(detector, given, source="a", fps=1.0, size_px=(2, 2))
+    assert closed == ["frames", "detector"]
+    with closing_detector(Corner()) as detector:  # one that has nothing to close
+        assert detector.size == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "allowed"),
+    [
+        ("mediapipe", "people", 0, "1 to 20"),
+        ("mediapipe", "people", -1, "1 to 20"),
+        ("mediapipe", "people", 2.5, "a whole number"),
+        ("mediapipe", "people", True, "a whole number"),
+        ("mediapipe", "people", "abc", "a whole number"),
+        ("mediapipe", "min_confidence", "x", "a number"),
+        ("mediapipe", "min_confidence", 7, "0 to 1"),
+        ("mediapipe", "min_confidence", float("nan"), "a number"),
+        ("mediapipe", "smooth", "maybe", "true or false"),
+        ("mediapipe_hands", "max_hands", "x", "a whole number"),
+        ("mediapipe_hands", "max_hands", 0, "1 to 20"),
+        ("mediapipe_hands", "min_confidence", -0.1, "0 to 1"),
+        ("rtmlib", "det", 5, "text or none"),
+    ],
+)
+def test_values_of_options_are_checked(name: str, option: str, value: Any, allowed: str) -> None:
+    if name == "rtmlib":
+        pytest.importorskip("rtmlib")
+    with pytest.raises(UserError) as caught:
+        build_detector(name, **{option: value})
+    assert str(caught.value) == (
+        f"the detector {name}: its option {option} must be {allowed}, given {value!r}"
+    )
+
+
+class Hands:
+    """Finds one hand of that height in every picture."""
+
+    def __init__(self, height: float) -> None:
+        self.height, self.looks, self.closed = height, 0, 0
+
+    def __call__(self, frame: np.ndarray) -> list[np.ndarray]:
+        self.looks += 1
+        return [np.array([[0, 0, 1], [0, self.height, 1]])] if self.height else []
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize(("height", "warned"), [(0, False), (40, False), (80, True)])
+@pytest.mark.parametrize(("num_frames", "looks"), [(9, 0), (25, 2), (200, 5)])
+def test_a_hand_that_was_taken_for_a_person_is_told(
+    height: float, warned: bool, num_frames: int, looks: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    hands = Hands(height)
+    check = HandCheck(lambda: hands)
+    # 100 px high, but for a guessed point
+    person = np.array([[0, 0, 0.9], [0, 100, 0.8], [0, 900, 0.1]])
+    for _ in range(num_frames):
+        check(np.zeros((2, 2, 3), np.uint8), [person])
+        check(np.zeros((2, 2, 3), np.uint8), [])  # does not count
+    check.close()
+    assert (hands.looks, hands.closed) == (looks, int(looks > 0))
+    assert caplog.text.count("does not look like a person") == (warned and looks > 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (
+            "COCO-17",
+            "RTM-37",
+            r"no rule for (\w+, ){4}\w+ and 15 more; it can feed checkpoints of COCO-17, H36M-17; "
+            r"for this one take --detector rtmlib, or a keypoint file of RTM-37, COCO-WholeBody-133, RTM-66",
+        ),
+        (
+            "Hand-21",
+            "H36M-17",
+            r"lifts bodies \(H36M-17\), what was found are hands \(Hand-21\): take a checkpoint trained on Hand-21; "
+            "for this one take --detector mediapipe or rtmlib, .* and 7 more$",
+        ),
+        ("MediaPipe-33", "Hand-21", r"lifts hands .* are bodies .*trained on .*--detector mediapipe_hands, "),
+        ("MediaPipe-33", "RTM-66", r"and 34 more; .*for this one take a keypoint file of RTM-66$"),
+    ],
+)
+def test_keypoints_that_cannot_feed_a_checkpoint(source: str, target: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        check_can_feed(load_skeleton(source), load_skeleton(target))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_keypoints_that_can_feed_a_checkpoint() -> None:
+    for source in ("MediaPipe-33", "BODY_25B"):
+        for target in ("H36M-17", "BODY_25B"):
+            check_can_feed(load_skeleton(source), load_skeleton(target))
+
+
 def test_unknown_detectors_options_and_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"unknown detector 'mediapip' .did you mean 'mediapipe'.*rtmlib"):
         build_detector("mediapip")
@@ -62,20 +220,35 @@ def test_unknown_detectors_options_and_libraries(monkeypatch: pytest.MonkeyPatch
             build_detector(name)
 
 
-def test_the_recipe_in_the_docs_works() -> None:
+def test_the_recipe_in_the_docs_works(monkeypatch: pytest.MonkeyPatch) -> None:
     text = RECIPE.read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 60
+    assert len(text.splitlines()) < 80
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    try:
-        exec(code, {"__name__": "mine"})
-        detector = build_detector("brightest", threshold=200)
-    finally:
-        DETECTORS._entries.pop("brightest", None)
+    # whoever follows the recipe has the detector already
+    others = {name: kind for name, kind in DETECTORS._entries.items() if name != "brightest"}
+    monkeypatch.setattr(DETECTORS, "_entries", others)
+    exec(code, {"__name__": "mine"})
+    detector = build_detector("brightest", threshold=200)
     frame = np.zeros((40, 60, 3), np.uint8)
     assert detector(frame) == []
-    frame[30, 20] = 255
-    (hand,) = detector(frame)
-    assert hand[detector.skeleton.index("Wrist")].tolist() == [20, 30, 1] and np.isnan(hand[1:, 0]).all()
+    frame[10, 20] = 255
+    found = detect(detector, [frame], source="a", fps=1.0, size_px=(60, 40)).people[0]
+    assert found[0, detector.skeleton.index_canonical("nose")].tolist() == [20, 10, 1]
+    # the command under it: such options, and a checkpoint of Human3.6M's joints
+    assert "-e runs/quickstart/best_epoch.bin" in text and "threshold=100" in text
+    check_can_feed(detector.skeleton, load_skeleton("H36M-17"))
+    with pytest.raises(UserError, match=r"threshold must be a whole number, given 'x'"):
+        build_detector("brightest", threshold="x")
+
+
+@pytest.mark.parametrize("name", ["mediapipe", "mediapipe_hands", "rtmlib"])
+def test_the_docs_list_the_options_of_a_detector(name: str) -> None:
+    (row,) = (line for line in RECIPE.read_text("utf-8").splitlines() if line.startswith(f"| `{name}`"))
+    parameters = inspect.signature(DETECTORS.get(name)).parameters
+    for option, parameter in parameters.items():
+        default = str(parameter.default).lower() if option in ("people", "smooth", "max_hands") else ""
+        assert f"`{option}" + (f"={default}`" if default else "") in row
+    assert DETECTORS.get(name).joint_format in row
 
 
 # MediaPipe
@@ -171,16 +344,50 @@ def test_mediapipe_points_are_px_and_fade_outside_the_picture(
 
 def test_a_frame_on_which_mediapipe_fails_is_empty(mediapipe: Any, caplog: pytest.LogCaptureFixture) -> None:
     detector = build_detector("mediapipe")
+    closed: list[bool] = []
 
     class Failing:
         def process(self, frame: np.ndarray) -> None:
             raise RuntimeError("graph")
 
+        def close(self) -> None:
+            closed.append(True)
+            raise RuntimeError("graph")
+
     detector._graphs[0]._solution = Failing()
     assert detector(np.zeros((64, 64, 3), np.uint8)) == [] and "graph" in caplog.text
     caplog.clear()
-    assert detector(np.zeros((64, 64, 3), np.uint8)) == [] and not caplog.text  # a new graph
+    assert (
+        detector(np.zeros((64, 64, 3), np.uint8)) == [] and not caplog.text and closed == [True]
+    )  # a new graph
     detector.close()
+
+
+def test_closing_frees_threads_and_memory(mediapipe: Any, portrait: np.ndarray) -> None:
+    def megabytes() -> float:
+        (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line)
+        return int(line.split()[1]) / 1024
+
+    if not Path("/proc/self/status").exists():
+        pytest.skip("memory is read from /proc")
+    threads, used = [], []
+    for _ in range(4):
+        with closing_detector(build_detector("mediapipe")) as detector:
+            detect(detector, [portrait] * 3, source="a", fps=1.0, size_px=(512, 600))
+        threads.append((threading.active_count(), len(list(Path("/proc/self/task").iterdir()))))
+        used.append(megabytes())
+    assert threads[-1][0] == threads[0][0] and threads[-1][1] <= threads[0][1] + 2
+    assert used[-1] - used[0] < 300  # 660 if nothing is closed, 60 to 130 otherwise
+
+
+def test_a_body_of_mediapipe_that_is_a_hand(
+    mediapipe: Any, portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("lib.wild.detectors.mediapipe_solutions.MediaPipeHands", lambda: Hands(500))
+    with closing_detector(build_detector("mediapipe", people=1)) as detector:
+        for _ in range(11):
+            detector(portrait)
+    assert "hands need --detector mediapipe_hands" in caplog.text
 
 
 def test_sides_of_hands_are_those_of_a_picture_that_is_no_mirror(

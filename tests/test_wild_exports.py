@@ -356,6 +356,31 @@ def test_a_joint_that_is_never_seen_and_one_that_comes_late(tmp_path):
     assert np.array_equal(read[:, 3], read[:, 2])
 
 
+def test_a_joint_that_is_absent_for_a_while(tmp_path):
+    """The others are there: nothing stands in its place, in no file."""
+    world = person("H36M-17", absent=())
+    world.positions[10:20, 6], world.flag[10:20, 6], world.confidence[10:20, 6] = np.nan, Flag.ABSENT, 0
+    for name in EXPORTS.names():
+        EXPORTS.get(name).write(tmp_path / EXPORTS.get(name).file_name, world)
+    gone = np.zeros(world.flag.shape, bool)
+    gone[10:20, 6] = True
+    rows = np.array([[row[axis] for axis in "xyz"] for row in read_table(tmp_path / "X3D.csv")])
+    assert np.array_equal(rows == "", np.repeat(gone.reshape(-1, 1), 3, 1))
+    assert [row["flag"] == "absent" for row in read_table(tmp_path / "X3D.csv")] == gone.ravel().tolist()
+    frames = read_strict_json(tmp_path / "X3D.json")["frames"]
+    assert [[place is None for place in frame["positions"]] for frame in frames] == gone.tolist()
+    assert all(frame["root"] for frame in frames)
+    lines = (tmp_path / "X3D.trc").read_text().split("\n")[6:-1]
+    cells = np.array([line.split("\t")[2:-1] for line in lines]).reshape(world.positions.shape)
+    assert np.array_equal(cells == "", np.repeat(gone[..., None], 3, 2))
+    points = ezc3d.c3d(str(tmp_path / "X3D.c3d"))["data"]["meta_points"]["residuals"][0].T
+    assert np.array_equal(points == -1, gone) and not points[~gone].any()
+    read = bvh_joints(tmp_path / "X3D.bvh", world)
+    assert np.abs(read - world.positions)[~gone].max() < MM
+    shin = np.linalg.norm(read[:, 6] - read[:, 5], axis=-1)
+    assert np.abs(shin[10:20] - shin[9]).max() < 0.1 * shin[9], "it moves with the knee"
+
+
 def test_nobody_there(tmp_path):
     world = person("H36M-17", 5, absent=(slice(0, 5),))
     for name in ("csv", "json", "trc", "c3d"):

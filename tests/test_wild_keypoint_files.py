@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,21 @@ def test_a_format_that_does_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "its limbs look like H36M-17" in caplog.text
 
 
+def test_an_alphapose_file_of_another_format_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = alphapose(tmp_path, "H36M-17")
+    with pytest.raises(UserError, match="by the lengths of its limbs it looks like H36M-17") as caught:
+        read(path)
+    assert "COCO-17, H36M-17, PoseTrack-17; choose with --keypoints" in str(caught.value)
+    assert read(path, joint_format="H36M-17").skeleton.name == "H36M-17" and not caplog.text
+    # whoever insists gets it, and so do files that say their format
+    assert read(path, joint_format="COCO-17").skeleton.name == "COCO-17"
+    points = [person("H36M-17")[None].astype(np.float32)]
+    Detections(skeleton=load_skeleton("COCO-17"), people=points, source="a").save(tmp_path / "a.npz")
+    assert read(tmp_path / "a.npz").skeleton.name == "COCO-17"
+
+
 def test_names_of_joints_in_no_known_order(tmp_path: Path) -> None:
     path = mmpose_demo(tmp_path, "COCO-17")
     content = json.loads(path.read_text())
@@ -440,6 +456,25 @@ def test_bad_files_are_refused_in_one_line(case: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message) as caught:
         read(path, size_px=(1280, 720), num_frames=100)
     assert "given.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.3, 1.5])
+def test_files_of_another_resolution_are_told(
+    factor: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    walk = np.stack([person("Halpe-26", x=x) for x in np.linspace(50, 1230, 60)])
+    walk += np.random.default_rng(0).normal(0, 3, walk.shape)
+    walk[..., 2] = 0.9
+    walk[0, :20] = (-400, 900, 0.1)  # a guess far outside
+    walk[..., :2] *= factor
+    np.save(tmp_path / "a.npy", walk)
+    assert read(tmp_path / "a.npy", size_px=(1280, 720)).num_frames == 60
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == (factor > 1)
+    if warnings:
+        right, bottom = walk[..., :2][walk[..., 2] > 0.5].max(0)
+        assert re.search(r"a.npy: \d+ % of its points lie outside the video's 1280x720 px", warnings[0])
+        assert f"to {right:.0f}, y from" in warnings[0] and f"to {bottom:.0f}): it may" in warnings[0]
 
 
 def test_a_folder_of_two_videos_or_with_a_broken_frame(tmp_path: Path) -> None:

@@ -393,7 +393,7 @@ def test_long_gaps_split():
     assert np.isfinite(motion.joints_2d).all()
 
 
-def test_joints_out_of_sight_are_held(caplog: pytest.LogCaptureFixture):
+def test_joints_out_of_sight_are_absent_but_held_for_the_model(caplog: pytest.LogCaptureFixture):
     person = absent(walk(200, step=2, skeleton=HALPE), (100, 140), (150, 155))
     knee, ankle = HALPE.index("left_knee"), HALPE.index("left_ankle")
     person[50:100, knee] = np.nan
@@ -405,10 +405,12 @@ def test_joints_out_of_sight_are_held(caplog: pytest.LogCaptureFixture):
     np.testing.assert_array_equal(track.keypoints, before)
     row = H36M.index("left_knee")
     np.testing.assert_array_equal(motion.joints_2d[50:100, row], np.tile(person[49, knee, :2], (50, 1)))
-    assert (flag[50:100, row] == Flag.INTERPOLATED).all() and (motion.confidence[50:100, row] == 0).all()
+    assert (flag[50:100, row] == Flag.ABSENT).all() and (motion.confidence[50:100, row] == 0).all()
     row = H36M.index("left_ankle")
     np.testing.assert_array_equal(motion.joints_2d[100:, row], motion.joints_2d[100:, H36M.index("root")])
-    assert (flag[100:, row] == Flag.INTERPOLATED).all() and (motion.confidence[100:, row] == 0).all()
+    assert (flag[100:, row] == Flag.ABSENT).all() and (motion.confidence[100:, row] == 0).all()
+    others = np.delete(flag, [row, H36M.index("left_knee")], 1)
+    assert others.max() == Flag.INTERPOLATED
     assert motion.missing == "hold" and fill_missing(motion, "hold") is motion
     assert (
         "left_ankle 37.5%, left_knee 31.2%" in caplog.text
@@ -451,3 +453,12 @@ def test_ten_minutes_of_three_people_in_seconds():
     for track in tracks:
         person = min(people, key=lambda person: np.nansum(np.abs(person[track.start] - track.keypoints[0])))
         assert_is(track, person)
+
+
+def test_somebody_else_comes_later():
+    """One after the other, but one of them twice as large: two people."""
+    first, second = walk(60), walk(140, seed=3)
+    second = (second - [900, 400, 0]) * [2, 2, 1] + [900, 400, 0]
+    nobody = walk(140) * np.nan
+    people = np.concatenate([first, nobody[:80], second[-60:]])
+    assert [track.num_frames for track in build_tracks(detections(people), fps=FPS)] == [60, 60]

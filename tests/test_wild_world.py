@@ -13,6 +13,7 @@ from lib.errors import UserError
 from lib.skeleton import list_skeletons, load_skeleton
 from lib.wild.body_scale import body_bones
 from lib.wild.camera_pitch import estimate_pitch, level_camera
+from lib.wild.ground import find_feet, floor_height
 from lib.wild.records import Flag, WorldMotion
 from lib.wild.slow_curve import slow_curve
 from lib.wild.world import FOCAL_OF_IMAGE, make_world
@@ -267,6 +268,131 @@ def test_absent_frames_and_joints():
     np.testing.assert_allclose(world.time_s, np.arange(120) / 30.0)
     whole = world_of(walk()).positions
     np.testing.assert_allclose(world.positions[4:94][expected[4:94]][:5], whole[:5], atol=0.02)
+
+
+def unseen(known: Shot, *parts: str, invented: float = 0.0) -> tuple[Motion, np.ndarray]:
+    """The shot with these joints of both sides absent; a model puts them at so many px from the root."""
+    motion, skeleton = known.motion, known.motion.skeleton
+    joints = [skeleton.index_canonical(f"{side}_{part}") for side in ("left", "right") for part in parts]
+    flag = np.zeros((motion.num_frames, skeleton.num_joints), np.uint8)
+    flag[:, joints] = Flag.ABSENT
+    image, confidence = motion.joints_image.copy(), motion.confidence.copy()
+    image[:, joints] = skeleton.root_of(image) + invented * np.arange(1, len(joints) + 1)[:, None]
+    confidence[:, joints] = 0.0
+    return replace(motion, joints_image=image, confidence=confidence), flag
+
+
+def test_legs_out_of_the_image_are_not_made_up():
+    """What a model says of joints that nobody saw changes nothing, and no floor or contact comes from it."""
+    for known in shots("H36M-17", "walk")[:3]:
+        options = {
+            "num_frames": known.motion.num_frames,
+            "stature_m": known.stature_m,
+            "focal_px": known.focal_px,
+        }
+        frames = np.arange(known.motion.num_frames)
+        world, other = (
+            make_world(motion, frames, flag, **options)
+            for motion, flag in (unseen(known, "knee", "ankle", invented=px) for px in (3.0, -40.0))
+        )
+        np.testing.assert_array_equal(world.positions, other.positions)
+        legs = [
+            world.skeleton.index_canonical(f"{side}_{x}")
+            for side in ("left", "right")
+            for x in ("knee", "ankle")
+        ]
+        rest = np.delete(np.arange(17), legs)
+        assert np.isnan(world.positions[:, legs]).all() and (world.flag[:, legs] == Flag.ABSENT).all()
+        assert (world.confidence[:, legs] == 0).all() and world.present.all()
+        assert not world.foot_contact.any() and any("No foot was seen" in note for note in world.notes)
+        assert any("do not tell it" in note for note in world.notes), "no pitch without legs"
+        assert any("without positions: " in note and "left_ankle" in note for note in world.notes)
+        truth = known.joints_m[:, rest]
+        assert np.median(sizes(world.positions[:, rest]) / sizes(truth)) == pytest.approx(1.0, abs=0.1)
+        assert np.percentile(np.nanmin(world.positions[..., 1], axis=1), 5) == pytest.approx(0.0, abs=0.01)
+
+
+def test_feet_that_are_out_of_the_image_for_a_while_leave_the_floor_where_it_is():
+    for known in shots("H36M-17", "walk")[:3]:
+        motion, flag = unseen(known, "ankle", invented=30.0)
+        seen, half = known.motion, known.motion.num_frames // 2
+        image = np.concatenate([seen.joints_image[:half], motion.joints_image[half:]])
+        confidence = np.concatenate([seen.confidence[:half], motion.confidence[half:]])
+        flag[:half] = Flag.SEEN
+        motion = replace(seen, joints_image=image, confidence=confidence)
+        options = {"stature_m": known.stature_m, "focal_px": known.focal_px, "pitch_deg": known.pitch_deg}
+        frames = np.arange(len(flag))
+        world = make_world(motion, frames, flag, num_frames=len(flag), **options)
+        assert not world.foot_contact[half:].any() and world.foot_contact[:half].any()
+        assert np.abs(world.root[:, 1] - known.root_m[:, 1]).max() < 0.1
+        flag[half, known.motion.skeleton.root_weights > 0] = Flag.ABSENT
+        world = make_world(motion, frames, flag, num_frames=len(flag), **options)
+        assert not world.present[half], "a frame without its root"
+
+
+def test_legs_that_leave_the_image_tell_nothing_from_then_on():
+    """Neither the pitch counts their frames, nor does the person's size jump where the bones become fewer."""
+    for known in shots("H36M-17", "walk"):
+        absent, flag = unseen(known, "knee", "ankle", invented=30.0)
+        image, confidence = absent.joints_image.copy(), absent.confidence.copy()
+        image[:40], flag[:40] = known.motion.joints_image[:40], Flag.SEEN
+        confidence[:40] = known.motion.confidence[:40]
+        motion, frames = replace(absent, joints_image=image, confidence=confidence), np.arange(len(flag))
+        options = {"num_frames": len(flag), "stature_m": known.stature_m, "focal_px": known.focal_px}
+        world = make_world(motion, frames, flag, **options)
+        short = replace(known, motion=known.motion.select(slice(0, 40))).world()
+        assert next(note for note in short.notes if "pitch" in note) in world.notes
+        rest = ~(flag == Flag.ABSENT).any(0)
+        ratio = sizes(world.positions[:, rest]) / sizes(known.joints_m[:, rest])
+        assert np.median(ratio[:40]) == pytest.approx(np.median(ratio[40:]), abs=0.008)
+
+
+def test_interpolated_legs_tell_no_pitch():
+    known = shots("H36M-17", "walk")[0]
+    confidence = known.motion.confidence.copy()
+    confidence[:, known.motion.skeleton.index_canonical("left_ankle")] = 0.0
+    world = replace(known, motion=replace(known.motion, confidence=confidence)).world()
+    assert any("taken as 0 deg: 0 frames" in note for note in world.notes)
+
+
+def test_nobodys_limbs():
+    """Not even an arm or a leg is seen: the unit is what is seen, and a stature cannot be used."""
+    known = shots("H36M-17", "walk")[0]
+    motion, flag = unseen(known, "knee", "ankle", "elbow", "wrist")
+    frames = np.arange(motion.num_frames)
+    world = make_world(motion, frames, flag, num_frames=len(frames))
+    assert np.isfinite(world.root).all() and "all limbs seen together" in world.notes[0]
+    with pytest.raises(UserError, match=r"no leg, arm or finger is seen"):
+        make_world(motion, frames, flag, num_frames=len(frames), stature_m=1.8)
+
+
+def test_a_foot_that_was_only_interpolated_hardly_moves_the_floor():
+    feet = find_feet(load_skeleton("H36M-17"))
+    positions, low = np.zeros((60, 17, 3)), slice(22, 37)
+    for foot in feet:
+        positions[:, foot.joints, 1] = foot.over_sole
+    positions[low, :, 1] -= 0.04
+    moved_by = []
+    for trust in (1.0, 0.0):
+        confidence = np.ones((60, 17))
+        confidence[low] = trust
+        floor = floor_height(positions, confidence, positions[:, 0], feet, [slice(0, 60)], fps=30.0)
+        moved_by.append(np.abs(floor).max())
+    assert moved_by[1] < 0.2 * moved_by[0]
+
+
+def test_the_floor_is_found_with_one_foot():
+    """The other one is absent, and that it is does not hide the one that stands."""
+    for known in shots("H36M-17", "walk")[:3]:
+        motion, flag = unseen(known, "ankle", invented=30.0)
+        right = known.motion.skeleton.index_canonical("right_ankle")
+        motion.joints_image[:, right] = known.motion.joints_image[:, right]
+        motion.confidence[:, right], flag[:, right] = known.motion.confidence[:, right], Flag.SEEN
+        options = {"stature_m": known.stature_m, "focal_px": known.focal_px, "pitch_deg": known.pitch_deg}
+        world = make_world(motion, np.arange(len(flag)), flag, num_frames=len(flag), **options)
+        assert np.abs(world.root[:, 1] - known.root_m[:, 1]).max() < 0.1
+        assert not world.foot_contact[:, 0].any()
+        assert np.mean(world.foot_contact[:, 1] == known.contact[:, 1]) > 0.85
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 3])

@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows has no such lock; it matters to several processes only
     fcntl = None  # type: ignore[assignment]
 
-_LAYOUT = 2  # raise it when the files below change or are filled otherwise, and old caches are written anew
+_LAYOUT = 3  # raise it when the files below change or are filled otherwise, and old caches are written anew
 _MIB = 1 << 20
 
 
@@ -73,6 +73,8 @@ def write_motion(motion: Motion, folder: str | Path, key: Any = None) -> None:
         "joints_image": motion.joints_image,
         "joints_mm": motion.joints_mm,
         "factor_mm_per_px": motion.factor_mm_per_px,
+        "smpl_pose": motion.smpl_pose,
+        "smpl_shape": motion.smpl_shape,
         "size_px": motion.size_px[0] if one_size else motion.size_px,
         **{name: getattr(motion, name).codes for name in ("source", "camera", "action")},
     }

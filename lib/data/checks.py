@@ -146,7 +146,9 @@ def empty_set(sample: Sample) -> Iterator[Finding]:
 def not_finite(sample: Sample) -> Iterator[Finding]:
     """NaN or infinity in labels, or in 2D where it is not marked as missing."""
     motion = sample.motion
-    for name in ("joints_image", "joints_mm", "factor_mm_per_px", "size_px", "joints_2d"):
+    for name in (
+        *("joints_image", "joints_mm", "factor_mm_per_px", "smpl_pose", "smpl_shape", "size_px", "joints_2d"),
+    ):
         values = getattr(motion, name)
         if values is None or (name == "joints_2d" and motion.missing is None):
             continue

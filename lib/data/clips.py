@@ -94,8 +94,8 @@ class ClipSet:
             for motion, (starts, _) in zip(self.motions, bounds, strict=True)
         ]
         self._factor, self._shift = torch.from_numpy(np.concatenate(scales)).unbind(1)
-        self._keypoints = [_rows(motion.keypoints) for motion in self.motions]
-        self._labels = [_rows(motion.joints_image) for motion in self.motions] if self.has_3d else []
+        self._keypoints = [frame_rows(motion.keypoints) for motion in self.motions]
+        self._labels = [frame_rows(motion.joints_image) for motion in self.motions] if self.has_3d else []
 
     def __len__(self) -> int:
         return len(self._start)
@@ -177,8 +177,8 @@ def _scale_of_frames(motion: Motion, input_scale: str, starts: np.ndarray) -> np
     return np.stack([np.repeat(factor[:, None], 3, axis=1), shift], 1).astype(np.float32)
 
 
-def _rows(array: np.ndarray | None) -> Tensor:
-    """Frames (F,J,3) as a tensor (F,J*3) on the same memory."""
+def frame_rows(array: np.ndarray | None) -> Tensor:
+    """Frames (F,...) as a tensor (F,numbers of a frame), on the same memory where they lie in order."""
     assert array is not None
     with warnings.catch_warnings():
         # read-only memory (memory-maps, unpickled bytes) is fine: nothing writes to the frames

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.data.worker.camera import RANGES, Camera, draw_camera
+from lib.data.worker.camera import RANGES, Camera, CameraRanges, draw_camera
 from lib.data.worker.detector import CAPSULES, detect, hidden_by_body, hidden_by_objects
 from lib.skeleton import Skeleton
 
@@ -40,12 +40,14 @@ def film(
     fps: float,
     detector: bool,
     generator: np.random.Generator,
+    ranges: CameraRanges | None = None,
 ) -> Film:
     """Film world joints (F, J, 3) mm with a camera drawn for the split, which keeps them all in its image.
 
-    Without ``detector`` the 2D joints are exact projections of confidence 1.
+    Without ``detector`` the 2D joints are exact projections of confidence 1. ``ranges``: what the camera is
+    drawn from, where it is not that of people who walk through a room.
     """
-    ranges = replace(RANGES[split], distance=DISTANCE[split])
+    ranges = ranges or replace(RANGES[split], distance=DISTANCE[split])
     some = joints_mm[:: max(1, len(joints_mm) // 200)]
     camera = draw_camera(generator, name, ranges, some.reshape(-1, 3))
     camera_mm = camera.to_camera(joints_mm)

@@ -99,7 +99,9 @@ class Motion:
     the same scale; joints_mm (F,J,3): camera axes, x right, y down, z forward; factor_mm_per_px (F,):
     joints_mm less its root = (joints_image less its root) * factor; size_px (F,2): image width and height
     (one pair serves all frames); source names the recording and, with camera, tells videos apart. The three
-    3D fields may be None. derived_joints names joints that were not measured but made from others, which an
+    3D fields may be None. smpl_pose (F,K*3) holds the rotation of each of the K joints of an SMPL body in its
+    parent, axis-angle, the first in camera axes, smpl_shape (F,B) its shape; both or neither, and None for sets
+    without. derived_joints names joints that were not measured but made from others, which an
     evaluation also reports without. missing: the policy by which ``fill_missing`` has filled keypoints that
     were not detected; None where it has not looked yet.
 
@@ -111,6 +113,8 @@ class Motion:
     joints_image: np.ndarray | None = None
     joints_mm: np.ndarray | None = None
     factor_mm_per_px: np.ndarray | None = None
+    smpl_pose: np.ndarray | None = None
+    smpl_shape: np.ndarray | None = None
     source: Labels
     camera: Labels
     action: Labels
@@ -143,6 +147,7 @@ class Motion:
                     f"({num_frames} frames, {num_joints} joints of {self.skeleton.name})"
                 )
             object.__setattr__(self, name, array)
+        self._check_smpl(num_frames)
         for name in ("source", "camera", "action"):
             labels = Labels.of(getattr(self, name), num_frames)
             if len(labels) != num_frames:
@@ -152,6 +157,18 @@ class Motion:
             object.__setattr__(self, name, labels)
         for joint in self.derived_joints:
             self.skeleton.index(joint)  # raises for a name that is no joint
+
+    def _check_smpl(self, num_frames: int) -> None:
+        if (self.smpl_pose is None) != (self.smpl_shape is None):
+            raise UserError("smpl_pose and smpl_shape belong together, and one of them is missing")
+        for name, multiple in (("smpl_pose", 3), ("smpl_shape", 1)):
+            if (value := getattr(self, name)) is None:
+                continue
+            array = np.asarray(value, dtype=np.float32)
+            if array.ndim != 2 or len(array) != num_frames or array.shape[1] % multiple or not array.shape[1]:
+                width = "three numbers for each body joint" if multiple == 3 else "numbers of the shape"
+                raise UserError(f"{name} has shape {array.shape}, expected ({num_frames} frames, {width})")
+            object.__setattr__(self, name, array)
 
     @cached_property
     def keypoints(self) -> np.ndarray:

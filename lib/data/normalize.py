@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
+_LEAST_SEEN = 4  # keypoints that make a box
 
 
 def normalize_2d(x_px: Array, size_px: Any) -> Array:
@@ -62,7 +63,7 @@ def crop_box(x: np.ndarray) -> tuple[float, float, float] | None:
     None where fewer than four keypoints are seen or all lie on one point.
     """
     seen = x[x[..., 2] != 0][:, :2]
-    if len(seen) < 4:
+    if len(seen) < _LEAST_SEEN:
         return None
     low, high = seen.min(axis=0), seen.max(axis=0)
     side = (high - low).max()
@@ -81,3 +82,20 @@ def crop_scale(x: np.ndarray, margin: float = 1.0) -> np.ndarray:
     center_x, center_y, side = box
     xy = (x[..., :2] - np.array([center_x, center_y], x.dtype)) / np.array(side * margin / 2, x.dtype)
     return np.concatenate([np.clip(xy, -1, 1), x[..., 2:]], axis=-1)
+
+
+def crop_clips(x: torch.Tensor, seen: torch.Tensor, margin: torch.Tensor) -> torch.Tensor:
+    """``crop_scale`` of each clip of a batch: x (N,T,J,C), C at least 2, seen (N,T,J) bool, margin (N,).
+
+    Of the same device; channels after x, y are passed on. A new tensor.
+    """
+    xy = x[..., :2].flatten(1, 2)
+    unseen = ~seen.flatten(1)[..., None]
+    low = xy.masked_fill(unseen, torch.inf).amin(1)
+    high = xy.masked_fill(unseen, -torch.inf).amax(1)
+    side = (high - low).amax(-1)
+    has_box = (side > 0) & (seen.flatten(1).sum(1) >= _LEAST_SEEN)
+    center = torch.where(has_box[:, None], (low + high) / 2, 0)
+    scale = torch.where(has_box, 2 / (torch.where(has_box, side, 1) * margin), 0)
+    cropped = ((x[..., :2] - center[:, None, None]) * scale[:, None, None, None]).clamp(-1, 1)
+    return torch.cat([cropped, x[..., 2:]], dim=-1)

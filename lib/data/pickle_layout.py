@@ -2,7 +2,8 @@
 
 Keys of a split: joint_2d (F,J,2) px, confidence (F,J) or (F,J,1), joint3d_image (F,J,3) px, camera_name,
 source, action, 2.5d_factor (F,) mm per px, joints_2.5d_image (F,J,3) mm. Only joint_2d and source must be
-there. Ours may add size_px (2,) or (F,2), fps (one number, or one for each frame) and derived_joints (names).
+there. Mesh sets add smpl_pose (F,72), axis-angle in camera axes, and smpl_shape (F,10). Ours may add size_px
+(2,) or (F,2), fps (one number, or one for each frame) and derived_joints (names).
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ def motion_from_split(
         joints_image=None if depth is None else np.asarray(depth)[..., :3],
         joints_mm=data.get("joints_2.5d_image"),
         factor_mm_per_px=data.get("2.5d_factor"),
+        smpl_pose=data.get("smpl_pose"),
+        smpl_shape=data.get("smpl_shape"),
         source=Labels.of(data["source"]),
         camera=camera,
         action=Labels.of(data.get("action", ""), len(joints_2d)),

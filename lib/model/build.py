@@ -6,8 +6,11 @@ from typing import Any
 
 from torch import nn
 
+from lib.body import BodyModel
+from lib.body_regressor import KeypointRegressor
 from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
+from lib.model.mesh_regressor import MeshRegressor
 from lib.skeleton import Skeleton
 
 
@@ -15,6 +18,11 @@ def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
     """Backbone with the widths, depths and dropouts of the config, for the joints of the skeleton."""
     if config.input_residual and not config.rootrel:
         raise UserError("input_residual adds the root-relative input, so it needs rootrel: true")
+    return build_backbone(config, skeleton, input_residual=config.input_residual)
+
+
+def build_backbone(config: Any, skeleton: Skeleton, input_residual: bool) -> DSTformer:
+    """Backbone of a config; ``input_residual`` adds the root-relative input to the joints that it makes."""
     return DSTformer(
         dim_in=2 if config.no_conf else 3,
         dim_out=3,
@@ -31,8 +39,20 @@ def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
         attn_drop_rate=config.attn_dropout,
         drop_path_rate=config.drop_path,
         activation_checkpointing=config.activation_checkpointing,
-        input_residual=config.input_residual,
-        root_weights=skeleton.root_weights if config.input_residual else None,
+        input_residual=input_residual,
+        root_weights=skeleton.root_weights if input_residual else None,
+    )
+
+
+def build_mesh_model(config: Any, body: BodyModel, regressor: KeypointRegressor) -> MeshRegressor:
+    """Backbone and mesh head with the widths of the config, for the joints of the regressor."""
+    return MeshRegressor(
+        build_backbone(config, regressor.skeleton, input_residual=False),
+        body,
+        regressor,
+        dim_rep=config.dim_rep or config.dim_feat,
+        hidden_dim=config.hidden_dim,
+        dropout=config.dropout,
     )
 
 

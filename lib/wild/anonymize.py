@@ -46,8 +46,13 @@ HEAD_PER_TRUNK, HEAD_PER_SHOULDERS, HEAD_PER_NECK, HEAD_PER_FACE, HEAD_PER_PERSO
 HALF_BOX = 0.75
 MOSAIC_CELLS = 5
 HOLD_S = 1.0
-# a head that comes back to where it was lost is hidden for all that time
-MAX_RETURN_S = 10.0
+# A head that was lost is the one found next if that is no further than it gets in the meantime, in heights of the
+# head (a body has 7.5): by a jump or a fall within HOLD_S, later only where it was lost.
+REACH_HEADS, REACH_HEADS_PER_S = 4.0, 8.0
+MAX_RETURN_S, RETURN_HEADS = 10.0, 1.5
+# What is hidden grows while the head is out of sight, with the speed between its places, since a body turns as it
+# goes, by so many heights of the head at most.
+GROWTH_HEADS_PER_S, GROWTH_OF_SPEED, MAX_GROWTH_HEADS = 0.4, 1.0, 2.0
 FALLBACK_FPS = 30.0
 
 
@@ -55,9 +60,9 @@ class HeadBlur:
     """Boxes around the heads of all detected people, and the blur that hides what is in them.
 
     Every box is held for about a second before a person is first and after a person was last seen, moving on and
-    growing, and through gaps; so are those of people whose tracks are dropped later. Raises ``UserError`` for a
-    joint format that tells nothing of the head. Several ``detections`` of one video, by different detectors, add up;
-    someone whom all of them miss for longer is not hidden.
+    growing; in a gap everything between its ends is hidden, and around it. So are heads of people whose tracks are
+    dropped later. Raises ``UserError`` for a joint format that tells nothing of the head. Several ``detections`` of
+    one video, by different detectors, add up; someone whom all of them miss for longer is not hidden.
     """
 
     def __init__(self, *detections: Detections) -> None:
@@ -106,22 +111,31 @@ def hide(image: np.ndarray, boxes: np.ndarray) -> None:
             region[:] = cv2.resize(coarse, (columns, rows)).reshape(region.shape)
 
 
-def head_squares(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """Centre x, y and height (N,3) px of the heads of people (N,J,3); NaN where no joint is known."""
-    head = [number for number, name in enumerate(skeleton.canonical) if _bare(name).startswith(HEAD_NAMES)]
-    shoulders, hips = (
-        [
-            number
-            for side in ("left", "right")
-            if (number := skeleton.index_canonical(f"{side}_{part}")) is not None
-        ]
-        for part in ("shoulder", "hip")
-    )
+def check_can_anonymize(skeleton: Skeleton) -> None:
+    """Refuse, with ``UserError``, a joint format that does not tell where the head is."""
+    head, shoulders, _ = _head_joints(skeleton)
     if not head and not shoulders:
         raise UserError(
             f"heads cannot be hidden: {skeleton.name} has no joint at the head or the shoulders; "
-            "use a detector or keypoints with them"
+            "use a detector or keypoints with them, or leave --anonymize out"
         )
+
+
+def _head_joints(skeleton: Skeleton) -> tuple[list[int], list[int], list[int]]:
+    """Joints of the head, the shoulders and the hips."""
+    head = [number for number, name in enumerate(skeleton.canonical) if _bare(name).startswith(HEAD_NAMES)]
+    pairs = (
+        [skeleton.index_canonical(f"{side}_{part}") for side in ("left", "right")]
+        for part in ("shoulder", "hip")
+    )
+    shoulders, hips = ([number for number in pair if number is not None] for pair in pairs)
+    return head, shoulders, hips
+
+
+def head_squares(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Centre x, y and height (N,3) px of the heads of people (N,J,3); NaN where no joint is known."""
+    check_can_anonymize(skeleton)
+    head, shoulders, hips = _head_joints(skeleton)
     points = np.array(keypoints[..., :2], np.float64)
     confidence = np.nan_to_num(keypoints[..., 2])
     # unreliable points only where a person has no others
@@ -173,7 +187,8 @@ def _chains(frames: np.ndarray, heads: np.ndarray, hold: int) -> list[tuple[np.n
             gap = frame - frames[chain[-1]]
             last = heads[chain[-1]]
             distance = float(np.hypot(*(heads[number, :2] - last[:2])) / max(heads[number, 2], last[2]))
-            if gap > 0 and distance < min(best_distance, 4.0 if gap <= hold else 1.5):
+            reach = REACH_HEADS + REACH_HEADS_PER_S * HOLD_S * gap / hold if gap <= hold else RETURN_HEADS
+            if gap > 0 and distance < min(best_distance, reach):
                 best, best_distance = chain, distance
         if best is None:
             best = []
@@ -194,8 +209,11 @@ def _held(frames: np.ndarray, heads: np.ndarray, hold: int, num_frames: int) -> 
     left, right = np.maximum(next_seen - 1, 0), np.minimum(next_seen, len(frames) - 1)
     unseen = np.minimum(np.abs(every - frames[left]), np.abs(frames[right] - every))
     gap = (unseen > 0)[:, None]
-    half = (HALF_BOX * size * (1.0 + 0.5 * np.minimum(unseen / hold, 1.0)))[:, None]
     centre, last, following = path[:, :2], heads[left, :2], heads[right, :2]
+    seconds = HOLD_S * np.stack([unseen, np.maximum(frames[right] - frames[left], 1)]) / hold
+    speed_heads_per_s = np.hypot(*(following - last).T) / size / seconds[1]
+    growth = (GROWTH_HEADS_PER_S + GROWTH_OF_SPEED * speed_heads_per_s) * seconds[0]
+    half = (size * (HALF_BOX + np.minimum(growth, MAX_GROWTH_HEADS)))[:, None]
     low = np.where(gap, np.minimum(last, following), centre) - half
     high = np.where(gap, np.maximum(last, following), centre) + half
     # beyond its ends the chain may go on as it went, or stop: hide both

@@ -6,7 +6,7 @@ Letters: F frames, J joints, B bones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -67,34 +67,59 @@ def body_scale(
 ) -> np.ndarray:
     """Metres per px (F,) of joints (F,J,3) px, one factor for all axes, smooth within each segment of frames.
 
-    confidence (F,J) weighs the bones. Without a stature the unit is the person's own height. A format without
-    limbs of known proportion gets the length of all its limbs together as the unit, and refuses a stature
-    (``UserError``).
+    confidence (F,J) weighs the bones; those that end in NaN do not count. Without a stature the unit is the
+    person's own height. A person of whom no limb of known proportion is seen gets the length of all limbs together
+    as the unit, and no stature (``UserError``).
     """
     bones, shares = body_bones(skeleton)
-    if not len(bones):
+    proportions_known = np.isfinite(_lengths(joints_px, bones)).any()
+    if not proportions_known:
         if stature_m is not None:
             raise UserError(
-                f"a stature of {stature_m:g} m cannot scale {skeleton.name}, which has no legs, arms or "
-                "fingers: leave --stature out for arbitrary units"
+                f"a stature of {stature_m:g} m cannot scale {skeleton.name} here: no leg, arm or finger is seen; "
+                "leave --stature out for arbitrary units"
             )
         bones = skeleton.limb_idx
-    length_px = np.linalg.norm(np.diff(joints_px[:, bones], axis=2)[:, :, 0], axis=-1)
-    if not len(shares):
-        typical = np.median(length_px, axis=0)
-        shares = typical / max(typical.sum(), 1e-9)
-    used = shares > 0
-    weights = (0.05 + confidence[:, bones].min(-1))[:, used] * shares[used]
+        shares = np.ones(len(bones))
+    length_px = _lengths(joints_px, bones)
+    used = (length_px > 0).any(0)
+    if not used.any():
+        return np.full(len(joints_px), stature_m or 1.0)
+    bones, shares, length_px = bones[used], shares[used], length_px[:, used]
+    if not proportions_known:
+        typical = np.maximum(np.nanmedian(length_px, axis=0), 1e-9)
+        shares = typical / typical.sum()
+    weights = np.where(np.isfinite(length_px), 0.05 + confidence[:, bones].min(-1), 0.0) * shares
     # in logarithms, so that a bone twice too long and one half as long are the same mistake
-    scale = np.log(shares[used]) - np.log(np.maximum(length_px[:, used], 1e-6))
-    level = _weighted_median(scale, weights)
-    # A person's own proportions, and where a model puts the hips, are constant: out of the way, so that the
-    # median does not jump from bone to bone.
-    own = np.median(scale - level[:, None], axis=0)
-    level = _weighted_median(scale - own, weights) + np.average(own, weights=weights.sum(0))
+    scale = np.log(shares) - np.log(np.maximum(np.nan_to_num(length_px, nan=1.0), 1e-6))
+    level = _weighted_median(scale - _own_proportions(scale, weights), weights)
     seen = weights.sum(-1)
-    smooth = [slow_curve(level[part], seen[part], SMOOTHING_S * fps) for part in segments]
-    return np.exp(np.concatenate(smooth)) * (stature_m or 1.0)
+    smooth = np.concatenate([slow_curve(level[part], seen[part], SMOOTHING_S * fps) for part in segments])
+    # a stretch without any such limb has the scale of the others
+    smooth[np.isnan(smooth)] = np.nanmedian(smooth)
+    return np.exp(smooth) * (stature_m or 1.0)
+
+
+def _lengths(joints_px: np.ndarray, bones: np.ndarray) -> np.ndarray:
+    """(F,B) px, NaN where an end is."""
+    return np.linalg.norm(joints_px[:, bones[:, 0]] - joints_px[:, bones[:, 1]], axis=-1)
+
+
+def _own_proportions(scale: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """By how much each bone's scale (F,B) always differs (B,) from that of all, 0 on weighted average.
+
+    A person's own proportions, and where a model puts the hips: out of the way, so that the median does not jump from
+    bone to bone, nor where bones go out of sight. Least squares over the medians of pairs in frames with both.
+    """
+    counts, differences = np.zeros((2, scale.shape[1], scale.shape[1]))
+    for first, second in combinations(range(scale.shape[1]), 2):
+        both = (weights[:, first] > 0) & (weights[:, second] > 0)
+        if both.any():
+            counts[first, second] = counts[second, first] = both.sum()
+            differences[first, second] = np.median(scale[both, first] - scale[both, second])
+            differences[second, first] = -differences[first, second]
+    own = np.linalg.pinv(np.diag(counts.sum(1)) - counts) @ (counts * differences).sum(1)
+    return own - np.average(own, weights=weights.sum(0))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -35,8 +35,8 @@ def estimate_pitch(
 
     Takes the frames in which a knee is straight and the trunk continues the line of the legs, and the median lean
     there of the line from ankles to shoulders: right if the person stands upright on average. A trunk that bends
-    at the hips is not in line with the legs, so bending is not taken for a pitch. Frames without any confidence
-    do not count.
+    at the hips is not in line with the legs, so bending is not taken for a pitch. A frame counts
+    if all these joints were seen in it: neither NaN nor of confidence 0, as interpolated ones are.
     """
     numbers = [[skeleton.index_canonical(f"{side}_{part}") for side in ("left", "right")] for part in _PARTS]
     if any(None in pair for pair in numbers):
@@ -50,7 +50,7 @@ def estimate_pitch(
         & (bend_deg.max(-1) < OTHER_KNEE_DEG)
         & (_angle_deg(hip - ankle, shoulder - hip) < TRUNK_DEG)
         & (np.abs(up[:, 0]) < np.tan(np.radians(ASIDE_DEG)) * np.hypot(up[:, 1], up[:, 2]))
-        & confidence.any(-1)
+        & (confidence[:, np.ravel(numbers)] > 0).all(-1)
     )
     num_frames = int(upright.sum())
     if num_frames < max(2.0, ENOUGH_S * fps):

@@ -33,6 +33,7 @@ SPEED_S, DEPTH_WEIGHT = 0.2, 0.5
 # The floor may seem to slope by a mistaken pitch or focal length, and to sway by noise in the depth.
 SLOPE_SD, HEIGHT_SD = 0.1, 0.03
 SWAY_S, SWAY = 1.0, 0.05
+LEAST_TRUST = 0.05  # weight of a foot that was interpolated, against 1 of one that was seen for sure
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def find_feet(skeleton: Skeleton) -> tuple[Foot, Foot] | None:
 
 def floor_height(
     positions: np.ndarray,
+    confidence: np.ndarray,
     root: np.ndarray,
     feet: tuple[Foot, Foot] | None,
     segments: Sequence[slice],
@@ -66,23 +68,27 @@ def floor_height(
     """Height (F,) of the floor under positions (F,J,3) of a person of stature 1 with root (F,3).
 
     The floor lies where the lower of the slow feet usually is. It may slope along the root's path and sway a
-    little, so that a person who walks with a mistaken pitch neither sinks nor rises. Without feet it is the low
-    end of the lowest joint.
+    little, so that a person who walks with a mistaken pitch neither sinks nor rises. Without feet, or if they are
+    never seen (NaN), it is the low end of the lowest joint. Feet of low confidence (F,J) count little.
     """
-    if feet is None:
-        return np.full(len(positions), np.percentile(positions[..., 1].min(axis=1), 5.0))
-    joints = np.concatenate([foot.joints for foot in feet])
+    joints = np.concatenate([foot.joints for foot in feet or ()] or [np.zeros(0, np.int64)])
     points = positions[:, joints]
+    if feet is None or not np.isfinite(points).any():
+        return np.full(len(positions), np.percentile(np.nanmin(positions[..., 1], axis=1), 5.0))
     height = points[..., 1] - np.concatenate([foot.over_sole for foot in feet])
     slow = _speed(points, segments, fps) < 0.5 * (SLOW_PER_S + FAST_PER_S)
-    lowest = np.where(slow, height, np.inf).min(axis=1)
+    heights = np.where(slow, height, np.inf)
+    lowest = heights.min(axis=1)
     standing = np.isfinite(lowest)
-    if standing.mean() < 0.05:  # never still: whatever is low
-        return np.full(len(positions), np.percentile(height.min(axis=1), 10.0))
-    floor = _sloping_floor(np.where(standing, lowest, 0.0), standing, root, fps)
+    known = np.isfinite(height).any(axis=1)
+    if standing.sum() < 0.05 * known.sum():  # never still: whatever is low
+        return np.full(len(positions), np.percentile(np.nanmin(height[known], axis=1), 10.0))
+    trust = np.take_along_axis(confidence[:, joints], heights.argmin(axis=1)[:, None], 1)[:, 0]
+    weights = np.where(standing, LEAST_TRUST + trust, 0.0)
+    floor = _sloping_floor(np.where(standing, lowest, 0.0), weights, root, fps)
     rest = lowest - floor
     near = standing & (np.abs(rest) < SWAY)
-    sway = [slow_curve(rest[part], near[part].astype(float), SWAY_S * fps) for part in segments]
+    sway = [slow_curve(rest[part], (near * weights)[part], SWAY_S * fps) for part in segments]
     return floor + np.nan_to_num(np.clip(np.concatenate(sway), -SWAY, SWAY))
 
 
@@ -91,21 +97,21 @@ def foot_contacts(
 ) -> np.ndarray:
     """(F,2) bool, left and right: a point of the foot is low over the floor at 0, and slow, with hysteresis.
 
-    Positions (F,J,3) of a person of stature 1; a format without feet has no contacts.
+    Positions (F,J,3) of a person of stature 1; a format without feet has no contacts, nor has a foot that is NaN.
     """
     contact = np.zeros((len(positions), 2), bool)
     for side, foot in enumerate(feet or ()):
         points = positions[:, foot.joints]
         height, speed = points[..., 1] - foot.over_sole, _speed(points, segments, fps)
-        begins, ends = (height < LOW) & (speed < SLOW_PER_S), (height > HIGH) | (speed > FAST_PER_S)
+        begins, stays = (height < LOW) & (speed < SLOW_PER_S), (height <= HIGH) & (speed <= FAST_PER_S)
         for part in segments:
-            contact[part, side] = _hysteresis(begins[part], ends[part]).any(axis=1)
+            contact[part, side] = _hysteresis(begins[part], ~stays[part]).any(axis=1)
     return contact
 
 
-def _sloping_floor(height: np.ndarray, standing: np.ndarray, root: np.ndarray, fps: float) -> np.ndarray:
+def _sloping_floor(height: np.ndarray, weights: np.ndarray, root: np.ndarray, fps: float) -> np.ndarray:
     """Robust plane (F,) under the root's path; its slopes are held near 0 unless the path is long."""
-    weights = standing.astype(float)
+    standing = weights > 0
     middle = np.median(height[standing])
     place = root[:, [0, 2]] - np.median(root[standing][:, [0, 2]], axis=0)
     design = np.column_stack([np.ones(len(root)), place])
@@ -123,15 +129,24 @@ def _speed(points: np.ndarray, segments: Sequence[slice], fps: float) -> np.ndar
     """Speed (F,P) of points (F,P,3) per second: slope of straight lines over SPEED_S around each frame.
 
     Depth counts less: a mistaken focal length stretches the path in depth, so that standing feet seem to slide.
+    NaN where the point is.
     """
     speed = np.zeros(points.shape[:2])
+    known = np.isfinite(points).all(-1)
+    points = points.copy()
+    frame = np.arange(len(points))
+    for point in np.flatnonzero(~known.all(0) & known.any(0)):  # bridged, so that neighbours have a speed
+        have = known[:, point]
+        for axis in range(3):
+            points[:, point, axis] = np.interp(frame, frame[have], points[have, point, axis])
+    points[:, ~known.any(0)] = 0.0
     for part in segments:
         frames = part.stop - part.start
         window = min(2 * max(1, round(0.5 * SPEED_S * fps)) + 1, frames - 1 + frames % 2)  # odd
         if window > 1:
             velocity = savgol_filter(points[part], window, 1, deriv=1, delta=1.0 / fps, axis=0)
             speed[part] = np.linalg.norm(velocity * [1.0, 1.0, DEPTH_WEIGHT], axis=-1)
-    return speed
+    return np.where(known, speed, np.nan)
 
 
 def _hysteresis(begins: np.ndarray, ends: np.ndarray) -> np.ndarray:

@@ -18,7 +18,15 @@ from lib.errors import UserError
 from lib.wild.lifter import Lifter, load_lifter
 from lib.wild.windows import blend_weights, window_starts
 
-__all__ = ["Lifter", "input_scaling", "lift", "load_lifter", "model_input", "to_motionbert_units"]
+__all__ = [
+    "Lifter",
+    "input_scaling",
+    "lift",
+    "load_lifter",
+    "model_input",
+    "predict_frames",
+    "to_motionbert_units",
+]
 
 Progress = Callable[[int], None]
 
@@ -62,21 +70,26 @@ def lift(model: Lifter, motion: Motion, *, progress: Progress | None = None) -> 
     for the pose. ``progress`` is called with numbers of frames that have been done, F in total.
     Raises ``UserError`` if the motion has another joint format than the model, or no frame rate where it is needed.
     """
+    pose = predict_frames(model, motion, progress)
+    motion_2d = fill_missing(motion, model.missing)
+    center_px, half_px = _scaling_of_frames(model, motion_2d)
+    pose = pose * half_px[:, None, None]
+    pose[..., :2] += _origin(model, motion_2d, center_px)
+    return replace(motion, joints_image=pose)
+
+
+def predict_frames(model: Lifter, motion: Motion, progress: Progress | None = None) -> np.ndarray:
+    """What the model says of each frame of a motion (F,...), blended from windows; errors as in ``lift``."""
     if motion.skeleton.name != model.skeleton.name:
         raise UserError(f"the model lifts {model.skeleton.name}, the motion is {motion.skeleton.name}")
     if model.fps is not None and motion.fps is None:
         raise UserError(
             f"the model is to run at {model.fps:g} frames/s, but the motion does not tell its own"
         )
-    motion_2d = fill_missing(motion, model.missing)
-    keypoints = model_input(model, motion_2d)
-    pose = np.zeros((motion.num_frames, model.skeleton.num_joints, 3), np.float32)
-    for start, stop in motion.videos:
-        pose[start:stop] = _lift_video(model, keypoints[start:stop], motion.fps, progress)
-    center_px, half_px = _scaling_of_frames(model, motion_2d)
-    pose = pose * half_px[:, None, None]
-    pose[..., :2] += _origin(model, motion_2d, center_px)
-    return replace(motion, joints_image=pose)
+    keypoints = model_input(model, motion)
+    return np.concatenate(
+        [_predict_video(model, keypoints[start:stop], motion.fps, progress) for start, stop in motion.videos]
+    )
 
 
 def to_motionbert_units(motion: Motion, model: Lifter, pixel: bool) -> np.ndarray:
@@ -89,7 +102,8 @@ def to_motionbert_units(motion: Motion, model: Lifter, pixel: bool) -> np.ndarra
     motion_2d = fill_missing(motion, model.missing)
     center_px, half_px = _scaling_of_frames(model, motion_2d)
     pose = motion.joints_image.astype(np.float64)
-    pose[..., :2] -= _origin(model, motion_2d, center_px)
+    # the pose's own root: smoothing moves it away from that of the keypoints
+    pose[..., :2] -= model.skeleton.root_of(pose[..., :2]) if model.rootrel else center_px[:, None]
     pose /= half_px[:, None, None]
     if pixel:
         size_px = motion.size_px[:, None].astype(np.float64)
@@ -118,38 +132,40 @@ def _origin(model: Lifter, motion: Motion, center_px: np.ndarray) -> np.ndarray:
     return center_px[:, None]
 
 
-def _lift_video(
+def _predict_video(
     model: Lifter, keypoints: np.ndarray, fps: float | None, progress: Progress | None
 ) -> np.ndarray:
-    """Normalized poses (F,J,3) of one video's normalized keypoints (F,J,3), run at the model's frame rate."""
+    """Predictions (F,...) for one video's normalized keypoints (F,J,3), run at the model's frame rate."""
     num_frames = len(keypoints)
     if model.fps is None or model.fps == fps or num_frames == 1:
-        return _lift_windows(model, keypoints, num_frames, progress)
+        return _predict_windows(model, keypoints, num_frames, progress)
     assert fps is not None
     count = max(2, round((num_frames - 1) * model.fps / fps) + 1)
     place = np.linspace(0, num_frames - 1, count)  # of the model's frames among the video's
     sampled = make_interp_spline(np.arange(num_frames), keypoints, k=1)(place).astype(np.float32)
-    pose = _lift_windows(model, sampled, num_frames, progress)
+    pose = _predict_windows(model, sampled, num_frames, progress)
     return make_interp_spline(place, pose, k=min(3, count - 1))(np.arange(num_frames)).astype(np.float32)
 
 
-def _lift_windows(
+def _predict_windows(
     model: Lifter, keypoints: np.ndarray, num_reported: int, progress: Progress | None
 ) -> np.ndarray:
-    """Normalized poses (F,J,3) of one video's normalized keypoints (F,J,3), blended from overlapping windows."""
+    """Predictions (F,...) for one video's normalized keypoints (F,J,3), blended from overlapping windows."""
     starts = window_starts(len(keypoints), model.clip_len, model.overlap)
     length = min(model.clip_len, len(keypoints))
     weights = blend_weights(starts, length)
-    result = np.zeros((len(keypoints), model.skeleton.num_joints, 3), np.float32)
+    result = None
     before: tuple[int, np.ndarray] | None = None
     for first in range(0, len(starts), model.batch_size):
         batch = starts[first : first + model.batch_size]
         poses = model.predict(np.stack([keypoints[start : start + length] for start in batch]))
+        if result is None:
+            result = np.zeros((len(keypoints), *poses.shape[2:]), np.float32)
         for start, pose, weight in zip(batch, poses, weights[first:], strict=False):
             if not model.rootrel:
                 before = start, _at_depth_of(before, start, pose)
                 pose = before[1]
-            result[start : start + length] += weight[:, None, None] * pose
+            result[start : start + length] += weight.reshape(-1, *[1] * (pose.ndim - 1)) * pose
         if progress is not None:
             done = [number * num_reported // len(starts) for number in (first, first + len(batch))]
             progress(done[1] - done[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,15 +91,7 @@ def load_lifter(
     Raises ``UserError`` for a file that is no checkpoint, one of another joint format, backbone or task, and for a
     ``clip_len``, ``batch_size`` or ``model_fps`` that cannot be.
     """
-    clip_len = config.clip_len if clip_len is None else clip_len
-    if not 1 <= clip_len <= config.maxlen:
-        raise UserError(
-            f"clip_len {clip_len} is not possible: the model was built for 1 to {config.maxlen} frames (maxlen)"
-        )
-    if batch_size is not None and batch_size < 1:
-        raise UserError(f"batch_size {batch_size} is not possible: give 1 or more")
-    if model_fps is not None and not 0 < model_fps < float("inf"):
-        raise UserError(f"fps {model_fps:g} is not possible: give the model's frames per second, such as 30")
+    check_options(config, clip_len, batch_size, model_fps)
     checkpoint = load_checkpoint(checkpoint_path)
     meta, weights = checkpoint.get("meta", {}), model_weights(checkpoint)
     check_meta(meta, checkpoint_meta(config, skeleton, fps=None))
@@ -109,21 +102,62 @@ def load_lifter(
     )
     if not meta:
         logger.info(f"{checkpoint_path} has no meta: taken for MotionBERT's, input scaled by the track's box")
-    at_once = _FRAMES_AT_ONCE["cpu" if runtime.device.type == "cpu" else "cuda"]
     return Lifter(
         network=network.to(runtime.device).eval(),
-        skeleton=skeleton,
-        runtime=runtime,
-        clip_len=clip_len,
-        overlap=usual_overlap(clip_len),
-        batch_size=batch_size or max(1, at_once // clip_len),
-        scale="pixel" if pixel else meta.get("input_scale", "box"),
         rootrel=config.rootrel,
-        no_conf=config.no_conf,
-        missing=config.missing,
-        flip=flip,
-        fps=model_fps,
+        **lifting_terms(
+            config,
+            meta,
+            skeleton,
+            runtime,
+            clip_len=clip_len,
+            flip=flip,
+            batch_size=batch_size,
+            pixel=pixel,
+            fps=model_fps,
+        ),
     )
+
+
+def check_options(config: Any, clip_len: int | None, batch_size: int | None, model_fps: float | None) -> None:
+    """Refuse what a model cannot be run at, with ``UserError``; None leaves the usual."""
+    if clip_len is not None and not 1 <= clip_len <= config.maxlen:
+        raise UserError(
+            f"clip_len {clip_len} is not possible: the model was built for 1 to {config.maxlen} frames (maxlen)"
+        )
+    if batch_size is not None and batch_size < 1:
+        raise UserError(f"batch_size {batch_size} is not possible: give 1 or more")
+    if model_fps is not None and not 0 < model_fps < float("inf"):
+        raise UserError(f"fps {model_fps:g} is not possible: give the model's frames per second, such as 30")
+
+
+def lifting_terms(
+    config: Any,
+    meta: Mapping[str, Any],
+    skeleton: Skeleton,
+    runtime: Runtime,
+    *,
+    clip_len: int | None,
+    flip: bool,
+    batch_size: int | None,
+    pixel: bool,
+    fps: float | None,
+) -> dict[str, Any]:
+    """Fields that every ``Lifter`` has, whatever its network predicts; a file without ``meta`` is MotionBERT's."""
+    clip_len = clip_len or config.clip_len
+    at_once = _FRAMES_AT_ONCE["cpu" if runtime.device.type == "cpu" else "cuda"]
+    return {
+        "skeleton": skeleton,
+        "runtime": runtime,
+        "clip_len": clip_len,
+        "overlap": usual_overlap(clip_len),
+        "batch_size": batch_size or max(1, at_once // clip_len),
+        "scale": "pixel" if pixel else meta.get("input_scale", "box"),
+        "no_conf": config.no_conf,
+        "missing": config.missing,
+        "flip": flip,
+        "fps": fps,
+    }
 
 
 def usual_overlap(clip_len: int) -> int:

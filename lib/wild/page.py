@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from html import escape
 from io import BytesIO
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
@@ -24,26 +23,30 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.files import atomic_path
+from lib.wild.mesh_motion import MeshMotion
+from lib.wild.page_data import data_block, json_block, mesh_blocks
 from lib.wild.records import Flag, WorldMotion
+from lib.wild.skin import Skin
 
 HERE = Path(__file__).parent
 SCRIPTS = (
     "page_player.js",
     "page_scene.js",
     "page_view.js",
+    "page_mesh.js",
     "page_charts.js",
     "page_tables.js",
     "page_main.js",
 )
 EMBED_LIMIT_BYTES = 48 * 2**20
 """A larger video stays beside the page: base64 of more is too much for a phone's memory."""
-CHUNK_BYTES = 3 * 2**18  # divisible by 3, so that the base64 of chunks is the base64 of the whole
 FILE_KINDS = {
     ".csv": "table, one row a frame and joint",
     ".json": "positions, for programs",
     ".trc": "markers, opens in OpenSim",
     ".bvh": "moving skeleton, opens in Blender",
     ".c3d": "markers, for motion capture software",
+    ".glb": "moving body, opens in Blender",
     ".npy": "predictions as MotionBERT writes them",
     ".npz": "arrays, for numpy",
     ".mp4": "video",
@@ -58,12 +61,14 @@ def write_page(
     summary: Mapping[str, str],
     downloads: Sequence[Path],
     title: str,
+    mesh: tuple[MeshMotion, Skin] | None = None,
 ) -> None:
     """Write the page about one person's motion as a single HTML file that makes no network request.
 
     overlay: H.264 video of the same frames; held inside the page up to ``EMBED_LIMIT_BYTES``, above that played from
     its place beside the page, and the page says so. summary: label -> text, shown before the page's own facts (which
-    it replaces where a label is the same). downloads: files that are linked relative to the page. Positions are kept
+    it replaces where a label is the same). downloads: files that are linked relative to the page. mesh: the body,
+    in the axes and units of the world, which the 3D view then shows unless the browser has no WebGL. Positions are kept
     as 16-bit steps from the root, error below 0.1 mm for a person. Texts are escaped; raises ``UserError`` where the
     overlay cannot be read.
     """
@@ -77,12 +82,12 @@ def write_page(
             "policy": [_policy(style, script, media="'self' file:" if video and not is_inside else "blob:")],
             "title": [escape(title)],
             "style": [style],
-            "facts": _facts(world, summary),
-            "notes": _notes(world.notes),
+            "facts": _facts(world, mesh, summary),
+            "notes": _notes([*world.notes, *(mesh[0].notes if mesh else ())]),
             "video": _video_element(overlay, path, is_inside) if overlay else [],
             "downloads": [_download(file, path) for file in downloads],
-            "data": _data_blocks(world),
-            "video_data": _data_block("video-data", video) if video and is_inside else [],
+            "data": chain(_data_blocks(world), mesh_blocks(*mesh) if mesh else ()),
+            "video_data": data_block("video-data", video) if video and is_inside else [],
             "script": [script],
         }
         pieces = re.split(r"\{\{(\w+)\}\}", (HERE / "page_template.html").read_text("utf-8"))
@@ -111,7 +116,9 @@ def _policy(style: str, script: str, media: str) -> str:
     )
 
 
-def _facts(world: WorldMotion, summary: Mapping[str, str]) -> Iterator[str]:
+def _facts(
+    world: WorldMotion, mesh: tuple[MeshMotion, Skin] | None, summary: Mapping[str, str]
+) -> Iterator[str]:
     """Terms and descriptions: those given, then what the motion itself tells."""
     frames, unseen = world.num_frames, int((~world.present).sum())
     filled = (world.flag[world.present] == Flag.INTERPOLATED).mean() if world.present.any() else 0.0
@@ -124,6 +131,8 @@ def _facts(world: WorldMotion, summary: Mapping[str, str]) -> Iterator[str]:
     }
     if np.isfinite(world.pitch_deg):
         own["camera pitch"] = f"{world.pitch_deg:.1f}°"
+    if mesh:
+        own["body"] = f"{mesh[0].body}, {len(mesh[1].vertices):,} vertices, {len(mesh[1].joints)} joints"
     given = {label.lower() for label in summary}
     for label, text in (*summary.items(), *((key, own[key]) for key in own if key.lower() not in given)):
         yield f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>\n"
@@ -185,7 +194,7 @@ def _data_blocks(world: WorldMotion) -> Iterator[str]:
     step = max(float(np.abs(relative).max(initial=0.0)), 1e-6) / 32767
     skeleton = world.skeleton
     sole = {side: skeleton.index_canonical(f"{side}_ankle") for side in ("left", "right")}
-    yield _json_block(
+    yield json_block(
         "data",
         {
             "joints": [joint.replace("_", " ") for joint in skeleton.joints],
@@ -214,7 +223,7 @@ def _data_blocks(world: WorldMotion) -> Iterator[str]:
         "time": world.time_s.astype("<f8"),
     }
     for name, array in arrays.items():
-        yield from _data_block(name, BytesIO(array.tobytes()))
+        yield from data_block(name, BytesIO(array.tobytes()))
 
 
 def _without_side(joint: str, mirror: str) -> str:
@@ -227,17 +236,3 @@ def _without_side(joint: str, mirror: str) -> str:
     )
     shared = "".join(letter for letter, _ in same_end)[::-1]
     return (shared or joint).replace("_", " ").strip()
-
-
-def _json_block(name: str, content: Mapping[str, object]) -> str:
-    # a text with </script> in it would end the block
-    text = json.dumps(content).replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{text}</script>\n'
-
-
-def _data_block(name: str, stream: BinaryIO) -> Iterator[str]:
-    """Bytes as base64 in an element that no browser runs, made chunk by chunk."""
-    yield f'<script type="text/plain" id="{name}">'
-    while chunk := stream.read(CHUNK_BYTES):
-        yield base64.b64encode(chunk).decode("ascii")
-    yield "</script>\n"

@@ -1,5 +1,5 @@
 
-// What stands on the canvas of the 3D view: floor grid, path, shadow, skeleton, axes.
+// What stands on the canvas of the 3D view: floor grid, path, shadow, skeleton or body, axes.
 
 // A path of straight pieces between 3D points, broken where one is behind the eye.
 function trace(view, points) {
@@ -73,6 +73,12 @@ function drawPerson(view) {
     points.push(isKnown ? [positions[at], positions[at + 1], positions[at + 2]] : null);
   }
   const places = points.map((point) => point && view.project(...point));
+  view.shown = places;
+  if (view.showsBody()) {
+    drawContacts(view, points);
+    view.painter.paint(view);
+    return;
+  }
   const width = clamp(0.028 * reach * scale, 2, 14) * (numJoints > 40 ? 0.6 : 1);
   const halo = Math.min(1.5, 0.25 * width);
   const limbs = motion.limbs
@@ -122,7 +128,6 @@ function drawPerson(view) {
     context.fill();
     context.stroke();
   });
-  view.shown = places;
 }
 
 // A ring on the floor under each foot that stands.

@@ -38,8 +38,8 @@ function fitCanvas(canvas, width, height) {
 }
 
 class View {
-  constructor(canvas, motion, player) {
-    Object.assign(this, { canvas, motion, player, ...VIEWS.home, follows: true, perspective: true });
+  constructor(canvas, motion, player, painter) {
+    Object.assign(this, { canvas, motion, player, painter, ...VIEWS.home, follows: true, perspective: true });
     this.context = canvas.getContext("2d");
     this.measure();
     this.listen();
@@ -66,6 +66,10 @@ class View {
     const [low, high] = heights.length ? [percentile(heights, 0.01), percentile(heights, 0.99)] : [0, 1];
     this.middle = (Math.min(low, 0) + high) / 2;
     this.reach = 1.15 * Math.max((high - Math.min(low, 0)) / 2, percentile(distances, 0.99) || 0, 1e-3);
+    if (this.painter) { // a body reaches beyond its joints, most of all above the head
+      this.reach *= 1.1;
+      this.middle += 0.04 * this.reach;
+    }
     this.path = seen.map((frame) => [frame, origin[3 * frame], origin[3 * frame + 2]]);
     const bounds = [1, 2].map((axis) => {
       const values = this.path.map((point) => point[axis]);
@@ -117,6 +121,10 @@ class View {
     if (this.perspective && depth > 0.9 * eye) return null;
     const size = this.perspective ? eye / (eye - depth) : 1;
     return [this.width / 2 + across * this.scale * size, this.height / 2 - up * this.scale * size, depth, size];
+  }
+
+  showsBody() {
+    return Boolean(this.painter && this.prefersBody && this.painter.body.has(this.player.frame));
   }
 
   draw() {

@@ -22,48 +22,57 @@ CELLS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0, 100.0)
 MAX_CELLS = 14
 
 
-class WorldView:
-    """Where everything lies in a picture of ``size_px`` (width, height), computed for all frames at once.
+class FloorView:
+    """Where points (N,3) and the floor under them lie in a picture of ``size_px`` (width, height) that shows them all.
 
-    grid_px (S,2,2): lines of the floor, whose cells have sides of ``cell`` in the world's units; captions: corner and
-    text of each view.
+    The views are ``columns`` tiles of ``tile_px`` side by side, below a header. axes: (3,3) of each view, its columns
+    right, down and towards the viewer; a point is seen at ``scale * (point @ axes)[:2] + shift`` px. floor (S,2,3):
+    its lines, whose cells have sides of ``cell`` in the world's units; grid_px: the same in px, of all views. captions:
+    corner and text of each view. Points that are not finite do not count.
     """
 
-    def __init__(self, world: WorldMotion) -> None:
-        points = world.positions.reshape(-1, 3)
+    def __init__(self, points: np.ndarray) -> None:
         points = points[np.isfinite(points).all(-1)]
         if not len(points):
             points = np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]])
         low, high = points.min(0), points.max(0)
         extent = float((high - low)[[0, 2]].max())
         self.cell = next((cell for cell in CELLS if extent <= MAX_CELLS * cell), extent / MAX_CELLS)
-        floor = _floor(low, high, self.cell)
-        axes = [_axes(turn_deg) for turn_deg in TURNS_DEG]
-        extremes = np.concatenate([points, floor.reshape(-1, 3)])
-        spans = [np.stack([(seen := extremes @ each[:, :2]).min(0), seen.max(0)]) for each in axes]
-        scale, columns, tile_px = max(_fit(spans, *layout) for layout in LAYOUTS)
-        self.size_px = (columns * tile_px[0], len(axes) // columns * tile_px[1] + HEADER_PX)
+        self.floor = _floor(low, high, self.cell)
+        self.axes = [_axes(turn_deg) for turn_deg in TURNS_DEG]
+        extremes = np.concatenate([points, self.floor.reshape(-1, 3)])
+        spans = [np.stack([(seen := extremes @ each[:, :2]).min(0), seen.max(0)]) for each in self.axes]
+        self.scale, self.columns, self.tile_px = max(_fit(spans, *layout) for layout in LAYOUTS)
+        rows = len(self.axes) // self.columns
+        self.size_px = (self.columns * self.tile_px[0], rows * self.tile_px[1] + HEADER_PX)
+        self.shifts, self.captions, grids = [], [], []
+        for number, (each, span) in enumerate(zip(self.axes, spans, strict=True)):
+            corner = np.array([number % self.columns, number // self.columns]) * self.tile_px + [0, HEADER_PX]
+            shift = corner + np.array(self.tile_px) / 2 - self.scale * span.mean(0)
+            self.shifts.append(shift)
+            grids.append((self.floor @ each[:, :2]) * self.scale + shift)
+            self.captions.append(
+                ((corner[0] + 12, corner[1] + self.tile_px[1] - 26), f"turned {TURNS_DEG[number]:g} deg")
+            )
+        self.grid_px = np.concatenate(grids)
 
+
+class WorldView(FloorView):
+    """Where every joint of a motion lies, computed for all frames at once."""
+
+    def __init__(self, world: WorldMotion) -> None:
+        super().__init__(world.positions.reshape(-1, 3))
         self._limb_idx = world.skeleton.limb_idx
         self._views = []
-        self.captions = []
-        grids = []
         on_floor = world.positions * np.array([1, 0, 1], np.float32)
-        for number, (each, span) in enumerate(zip(axes, spans, strict=True)):
-            corner = np.array([number % columns, number // columns]) * tile_px + [0, HEADER_PX]
-            shift = corner + np.array(tile_px) / 2 - scale * span.mean(0)
+        for each, shift in zip(self.axes, self.shifts, strict=True):
             projected = world.positions @ each
             depth = projected[..., 2][:, self._limb_idx].sum(-1)
             pixels, shadows = (
-                (flat * scale + shift).astype(np.float32)
+                (flat * self.scale + shift).astype(np.float32)
                 for flat in (projected[..., :2], on_floor @ each[:, :2])
             )
             self._views.append((pixels, shadows, depth.argsort(-1).astype(np.int16)))
-            grids.append((floor @ each[:, :2]) * scale + shift)
-            self.captions.append(
-                ((corner[0] + 12, corner[1] + tile_px[1] - 26), f"turned {TURNS_DEG[number]:g} deg")
-            )
-        self.grid_px = np.concatenate(grids)
 
     def limbs(self, frame: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """For each view the limbs (L,2,2) px, their shadows on the floor, and their order (L,) from far to near."""

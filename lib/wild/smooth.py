@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import savgol_filter
@@ -12,8 +13,16 @@ from lib.data.motion import Motion
 from lib.errors import UserError
 from lib.registry import Registry
 
-# A smoother takes (F,J,3) of one video and the frames per second, and gives the same shape.
-SMOOTHERS: Registry[Callable[..., np.ndarray]] = Registry("smoothing")
+
+class Smoother(NamedTuple):
+    """``apply`` takes (F,J,3) of one video, frames per second and the window, and gives the same shape."""
+
+    apply: Callable[[np.ndarray, float, float], np.ndarray]
+    note: str
+    """What it does and how much it delays, with {window} seconds in it."""
+
+
+SMOOTHERS: Registry[Smoother] = Registry("smoothing")
 POLYNOMIAL_ORDER = 3
 
 
@@ -30,20 +39,15 @@ def smooth(motion: Motion, kind: str, *, window_s: float = 0.3) -> Motion:
         raise UserError(f"a smoothing window of {window_s:g} s is not possible: give for example 0.3")
     result = motion.joints_image.copy()
     for start, stop in motion.videos:
-        result[start:stop] = smoother(result[start:stop], motion.fps, window_s)
+        result[start:stop] = smoother.apply(result[start:stop], motion.fps, window_s)
     return replace(motion, joints_image=result)
 
 
 def smoothing_note(kind: str, *, window_s: float = 0.3) -> str:
-    """A sentence for the user on what a smoother does and how much it delays."""
-    SMOOTHERS.get(kind)
-    return (
-        f"smoothed over {window_s:g} s (Savitzky-Golay, centred: no delay; "
-        f"the first and last {window_s / 2:g} s have neighbours on one side only)"
-    )
+    """What a smoother does and how much it delays, for the user."""
+    return SMOOTHERS.get(kind).note.format(window=f"{window_s:g}")
 
 
-@SMOOTHERS.register("savgol")
 def savitzky_golay(pose: np.ndarray, fps: float, window_s: float) -> np.ndarray:
     """Least-squares polynomials in a centred window (Savitzky and Golay 1964), so that nothing is delayed.
 
@@ -53,3 +57,12 @@ def savitzky_golay(pose: np.ndarray, fps: float, window_s: float) -> np.ndarray:
     if window <= POLYNOMIAL_ORDER + 1:  # the polynomial would go through every point
         return pose
     return savgol_filter(pose, window, POLYNOMIAL_ORDER, axis=0).astype(pose.dtype)
+
+
+SMOOTHERS.register("savgol")(
+    Smoother(
+        savitzky_golay,
+        "smoothed over {window} s (Savitzky-Golay, centred: no delay; frames near the ends have neighbours on one "
+        "side only)",
+    )
+)

@@ -27,9 +27,9 @@ def track_motion(
     """The frames in which a model can see the person: motion in ``target``, frame numbers (F,), flags (F,J) uint8.
 
     Frames without the target's root or with less than half of its joints are left out; every stretch between them is
-    a ``camera`` of its own ("segment 1", ...). In it, joints that are not known are held where they were last seen,
-    as in training (``fill_missing``), with ``Flag.INTERPOLATED`` and confidence 0; the log names them. Raises
-    ``UserError`` for a joint without a conversion rule, and if no frame is left.
+    a ``camera`` of its own ("segment 1", ...). In it, joints that are not known have ``Flag.ABSENT``; the model is
+    given them where they were last seen, as in training (``fill_missing``), with confidence 0, and the log names
+    them. Raises ``UserError`` for a joint without a conversion rule, and if no frame is left.
     """
     made = conversion(track.skeleton, target)
     xy, confidence = made.apply(track.keypoints[..., :2], track.keypoints[..., 2])
@@ -55,7 +55,7 @@ def track_motion(
         skeleton=target,
     )
     motion = replace(fill_missing(motion, "hold"), confidence=np.where(known, confidence, 0)[rows])
-    return motion, rows + track.start, np.minimum(flag, Flag.INTERPOLATED)[rows].astype(np.uint8)
+    return motion, rows + track.start, flag[rows].astype(np.uint8)
 
 
 def _report(track: Track, target: Skeleton, num_segments: int, known: np.ndarray) -> None:
@@ -73,4 +73,4 @@ def _report(track: Track, target: Skeleton, num_segments: int, known: np.ndarray
     if held:
         names = ", ".join(f"{target.joints[joint]} {shares[joint]:.1%}" for joint in held[:NAMED])
         more = f" and {len(held) - NAMED} more joints" if len(held) > NAMED else ""
-        logger.info("person %d: held where last seen, share of frames: %s%s", track.id, names, more)
+        logger.info("person %d: joints absent, share of frames: %s%s", track.id, names, more)

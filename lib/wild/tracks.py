@@ -17,6 +17,8 @@ from lib.wild.records import Detections, Flag, Track
 
 logger = logging.getLogger(__name__)
 
+SAME_PERSON_RATIO = 1.35
+"""Most by which the heights of two stretches in the image differ if they are to be one person."""
 CHOICES = ("longest", "largest", "all")
 
 
@@ -58,7 +60,7 @@ def build_tracks(
     # a video of few frames has nobody who is seen for long
     parts = _long_enough(parts, min(_whole_frames(min_length_s, fps), detections.num_frames // 2), frames)
     if detections.ids is None:
-        parts = _numbered(parts, frames, max_gap, fps)
+        parts = _numbered(parts, frames, keypoints, max_gap, fps)
     return [
         _track(number, frames[rows], keypoints[rows], seen[rows], max_gap, detections)
         for number, rows in sorted(parts.items())
@@ -72,7 +74,7 @@ def choose_tracks(tracks: Sequence[Track], focus: str | int) -> list[Track]:
     """
     if not tracks:
         raise UserError(
-            "nobody was found for long enough: try another --detector or a lower threshold of it, "
+            "nobody was found for long enough: try another --detector, or --detector_option min_confidence=0.3, "
             "or give keypoints by --json_path (with --keypoints if their format is not clear)"
         )
     text = str(focus).strip().lower()
@@ -155,12 +157,13 @@ def _long_enough(parts: dict[int, np.ndarray], min_frames: int, frames: np.ndarr
 
 
 def _numbered(
-    parts: dict[int, np.ndarray], frames: np.ndarray, max_gap: int, fps: float
+    parts: dict[int, np.ndarray], frames: np.ndarray, keypoints: np.ndarray, max_gap: int, fps: float
 ) -> dict[int, np.ndarray]:
-    """Ids from 1; one id for all if nobody appears while another is there or has just left."""
+    """Ids from 1; one id for all if they can be one person: never two at once, after a pause, about as tall."""
     stretches = list(parts.values())
     gaps = [frames[after[0]] - frames[before[-1]] - 1 for before, after in pairwise(stretches)]
-    if gaps and min(gaps) > max_gap:
+    heights = [np.median(_heights_px(keypoints[rows])) for rows in stretches]
+    if gaps and min(gaps) > max_gap and max(heights) < SAME_PERSON_RATIO * min(heights):
         logger.info(
             "never two people at once: %d stretches, up to %.1f s apart, are taken as one person",
             len(stretches),
@@ -168,6 +171,12 @@ def _numbered(
         )
         return {1: np.concatenate(stretches)}
     return dict(enumerate(stretches, start=1))
+
+
+def _heights_px(keypoints: np.ndarray) -> np.ndarray:
+    """(M,) height of the box around the joints (M,J,3) that were found."""
+    y = np.where(keypoints[..., 2] > 0, keypoints[..., 1], np.nan)
+    return np.nanmax(y, 1) - np.nanmin(y, 1)
 
 
 def _track(

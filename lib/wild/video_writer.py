@@ -41,6 +41,14 @@ def planes_of(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray]:
     return y[:rows, :columns], uv[: rows // 2, :columns].reshape(rows // 2, columns // 2, 2)
 
 
+def frame_of(picture: np.ndarray, size_px: tuple[int, int]) -> av.VideoFrame:
+    """Picture (H,W,3) uint8 RGB as an nv12 frame of an even size (width, height)."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+    frame = frame.reformat(*size_px, "nv12", dst_colorspace=Colorspace.ITU709)
+    frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    return frame
+
+
 class VideoWriter:
     """Context manager that writes H.264 in MP4, ready for browsers; the file exists only if all went well.
 
@@ -73,9 +81,7 @@ class VideoWriter:
     def write(self, frame: np.ndarray | av.VideoFrame) -> None:
         """Add one frame."""
         if isinstance(frame, np.ndarray):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
-            frame = picture.reformat(*self.size_px, "nv12", dst_colorspace=Colorspace.ITU709)
-            frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+            frame = frame_of(frame, self.size_px)
         assert (frame.width, frame.height) == self.size_px, f"{frame} in a video of {self.size_px}"
         if self.num_frames == 0:
             copy_color_tags(self._stream.codec_context, frame)

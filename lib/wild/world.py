@@ -21,6 +21,7 @@ from lib.wild.records import Flag, WorldMotion
 
 FOCAL_OF_IMAGE = 1.2  # focal length as a multiple of the longer image side, where it is not given
 STATURE_RANGE_M = (0.4, 2.6)
+NAMED = 8  # joints in a note
 
 
 def make_world(
@@ -38,13 +39,14 @@ def make_world(
     frames (F,): the video frame of each frame of the motion, rising; flag (F,J). Weak perspective: the distance is
     the focal length times metres per px, smoothed. Without a stature the unit is the person's own height, without
     a pitch it is estimated, without a focal length 1.2 times the longer image side is assumed. The person starts
-    at X = Z = 0. Impossible values raise ``UserError``.
+    at X = Z = 0. A joint that is ABSENT is NaN and tells nothing of scale, pitch, floor or contacts; so is a whole
+    frame without its root. Impossible values raise ``UserError``.
     """
     check_body_and_camera(stature_m, pitch_deg, focal_px)
     assert motion.joints_image is not None and motion.fps, "lift the motion first"
     skeleton, fps = motion.skeleton, float(motion.fps)
     known = np.isfinite(motion.joints_image).all(-1) & (flag != Flag.ABSENT)
-    present = known.any(-1)
+    present = known[:, skeleton.root_weights > 0].all(-1)
     at = np.asarray(frames)[present]
     positions = np.full((num_frames, skeleton.num_joints, 3), np.nan, np.float32)
     root = np.full((num_frames, 3), np.nan, np.float32)
@@ -57,7 +59,7 @@ def make_world(
         confidence[at] = np.where(known & np.isfinite(seen.confidence), seen.confidence, 0.0)
         whole_flag[at] = np.where(known, flag[present], Flag.ABSENT)
         segments = _segments(seen, at)
-        image = _fill(seen.joints_image, known)
+        image = np.where(known[..., None], seen.joints_image, np.nan).astype(np.float64)
         focal = focal_px or FOCAL_OF_IMAGE * float(seen.size_px[0].max())
         rays_px = _unproject(image, skeleton, seen.size_px[0] / 2.0, focal)
         scale = body_scale(rays_px, confidence[at], skeleton, segments, fps=fps, stature_m=stature_m)
@@ -67,11 +69,11 @@ def make_world(
             estimate = estimate_pitch(camera, confidence[at], skeleton, fps=fps)
             pitch = estimate.pitch_deg or 0.0
         placed = level_camera(camera, pitch)
-        placed, contact[at] = _set_on_floor(placed, skeleton, segments, fps, stature_m or 1.0)
+        placed, contact[at] = _set_on_floor(placed, confidence[at], skeleton, segments, fps, stature_m or 1.0)
         placed = placed - skeleton.root_of(placed[:1]) * [1.0, 0.0, 1.0]  # starts at X = Z = 0
         root[at] = skeleton.root_of(placed)[:, 0]
-        positions[at] = np.where(known[..., None], placed, np.nan)
-        notes = _notes(skeleton, stature_m, pitch, estimate, focal, focal_px is not None)
+        positions[at] = placed
+        notes = _notes(skeleton, known.any(0), stature_m, pitch, estimate, focal, focal_px is not None)
     return WorldMotion(
         positions=positions,
         root=root,
@@ -110,20 +112,6 @@ def _segments(motion: Motion, frames: np.ndarray) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
-def _fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Joints (F,J,3) without holes, for sums over joints: interpolated, or amid the known ones."""
-    filled = np.where(known[..., None], image, 0.0).astype(np.float64)
-    amid = filled.sum(1) / known.sum(1)[:, None]
-    time = np.arange(len(filled))
-    for joint in np.flatnonzero(~known.all(0)):
-        have = known[:, joint]
-        for axis in range(3):
-            filled[:, joint, axis] = (
-                np.interp(time, time[have], filled[have, joint, axis]) if have.any() else amid[:, axis]
-            )
-    return filled
-
-
 def _unproject(image: np.ndarray, skeleton: Skeleton, centre_px: np.ndarray, focal_px: float) -> np.ndarray:
     """Joints (F,J,3) in camera axes and px at the person's distance, which is the focal length in these px.
 
@@ -137,18 +125,24 @@ def _unproject(image: np.ndarray, skeleton: Skeleton, centre_px: np.ndarray, foc
 
 
 def _set_on_floor(
-    positions: np.ndarray, skeleton: Skeleton, segments: Sequence[slice], fps: float, stature: float
+    positions: np.ndarray,
+    confidence: np.ndarray,
+    skeleton: Skeleton,
+    segments: Sequence[slice],
+    fps: float,
+    stature: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions (F,J,3) with the floor at y = 0, and foot contacts (F,2)."""
     feet = find_feet(skeleton)
     shares = positions / stature
-    floor = floor_height(shares, skeleton.root_of(shares)[:, 0], feet, segments, fps=fps)
+    floor = floor_height(shares, confidence, skeleton.root_of(shares)[:, 0], feet, segments, fps=fps)
     shares[..., 1] -= floor[:, None]
     return shares * stature, foot_contacts(shares, feet, segments, fps=fps)
 
 
 def _notes(
     skeleton: Skeleton,
+    known: np.ndarray,
     stature_m: float | None,
     pitch_deg: float,
     estimate: PitchEstimate | None,
@@ -157,14 +151,12 @@ def _notes(
 ) -> tuple[str, ...]:
     if stature_m is not None:
         scale = f"Metres from a stature of {stature_m:g} m and average body proportions."
-    elif len(body_bones(skeleton)[0]):
+    elif known[body_bones(skeleton)[0]].all(-1).any():
         scale = (
             "Units are arbitrary: 1 is the person's height, by average proportions; --stature gives metres."
         )
     else:
-        scale = (
-            "Units are arbitrary: 1 is the length of all limbs together; no stature applies to these joints."
-        )
+        scale = "Units are arbitrary: 1 is the length of all limbs seen together; no stature applies to these joints."
     if estimate is None:
         pitch = f"Camera pitch {pitch_deg:.1f} deg, as given."
     elif estimate.pitch_deg is None:
@@ -177,7 +169,7 @@ def _notes(
             f"Camera pitch {pitch_deg:.1f} deg, estimated from {estimate.num_frames} frames in which the person "
             "stands upright."
         )
-    notes = (
+    notes: tuple[str, ...] = (
         scale,
         pitch,
         f"Focal length {focal_px:.0f} px, {'as given' if focal_given else 'assumed'}: the path towards and away "
@@ -186,6 +178,12 @@ def _notes(
         "Path, floor and foot contacts are approximate: distance is judged by the person's size in the image, "
         "the floor is taken as flat.",
     )
-    if find_feet(skeleton) is None:
-        notes += ("The joints include no feet: no foot contacts, and the floor lies under the lowest joint.",)
+    feet = find_feet(skeleton)
+    if feet is None or not any(known[foot.joints].any() for foot in feet):
+        why = "The joints include no feet" if feet is None else "No foot was seen"
+        notes += (f"{why}: no foot contacts, and the floor lies under the lowest joint.",)
+    if not known.all():
+        absent = [joint for joint, is_known in zip(skeleton.joints, known, strict=True) if not is_known]
+        more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
+        notes += (f"Seen in no frame, so without positions: {', '.join(absent[:NAMED])}{more}.",)
     return notes

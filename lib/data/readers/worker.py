@@ -28,6 +28,11 @@ def read_worker(skeleton: Skeleton, split: str, worker: Mapping[str, Any] | None
     ``cameras_per_clip``, ``tasks``, ``detector``, ``seed`` (default 0, not the config's seed, so that
     runs with other seeds are measured on the same people); an unknown key raises ``UserError``.
     """
+    return make_worker_motion(skeleton, split=split, **worker_arguments(split, worker))
+
+
+def worker_arguments(split: str, worker: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Arguments of ``make_worker_motion`` for a split, from the keys of a config's block ``worker``."""
     given = dict(worker or {})
     if unknown := [key for key in given if key not in KEYS]:
         raise UserError(
@@ -42,4 +47,4 @@ def read_worker(skeleton: Skeleton, split: str, worker: Mapping[str, Any] | None
     elif split in _SMALLER:
         default = inspect.signature(make_worker_motion).parameters["subjects"].default
         arguments["subjects"] = min(subjects or default, _SMALLER[split])
-    return make_worker_motion(skeleton, split=split, **{"seed": 0, **arguments})
+    return {"seed": 0, **arguments}

@@ -6,7 +6,7 @@ the same arguments give the same bytes and a larger set begins with the smaller 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -136,20 +136,36 @@ def _make(
     split: str,
     with_truth: bool,
 ) -> tuple[Motion, WorkerTruth | None]:
-    known = _task_names(split, tasks)
-    for key, value in {"subjects": subjects, "clips": clips, "cameras": cameras}.items():
-        if value is not None and value < 1:
-            raise UserError(f"worker: {key} is {value}, must be at least 1")
-    if (frames := round(seconds * fps)) < 2:
-        raise UserError(f"worker: {seconds} s at {fps} fps is less than two frames")
-    filmed = []
-    for number, seeds in enumerate(np.random.SeedSequence([seed, SPLITS.index(split)]).spawn(subjects)):
-        session, films = _session(seeds, number, known, clips or len(known), frames, fps, split, LEAD_S)
-        filmed.append(film(skeleton, session, films, cameras, fps, split, detector, with_truth))
+    if cameras < 1:
+        raise UserError(f"worker: cameras is {cameras}, must be at least 1")
+    filmed = [
+        film(skeleton, session, seeds, cameras, fps, split, detector, with_truth)
+        for session, seeds in draw_sessions(seed, subjects, clips, seconds, fps, tasks, split)
+    ]
     motion = Motion.concat([motion for motion, _ in filmed])
     if not with_truth:
         return motion, None
     return motion, _join_truth(motion, [truth for _, truth in filmed if truth is not None])
+
+
+def draw_sessions(
+    seed: int,
+    subjects: int,
+    clips: int | None,
+    seconds: float,
+    fps: float,
+    tasks: Sequence[str] | None,
+    split: str,
+) -> Iterator[tuple[Session, np.random.SeedSequence]]:
+    """The people of ``make_worker_motion`` at work, one after the other, and the seeds for filming each."""
+    known = _task_names(split, tasks)
+    for key, value in {"subjects": subjects, "clips": clips}.items():
+        if value is not None and value < 1:
+            raise UserError(f"worker: {key} is {value}, must be at least 1")
+    if (frames := round(seconds * fps)) < 2:
+        raise UserError(f"worker: {seconds} s at {fps} fps is less than two frames")
+    for number, seeds in enumerate(np.random.SeedSequence([seed, SPLITS.index(split)]).spawn(subjects)):
+        yield _session(seeds, number, known, clips or len(known), frames, fps, split, LEAD_S)
 
 
 def _session(

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from lib.skeleton import load_skeleton
-from lib.wild.detectors.base import DETECTORS
+from lib.wild.detectors.base import DETECTORS, check_range
+from lib.wild.detectors.hand_check import HandCheck
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ OUTSIDE_MARGIN = (
 SAME = 0.3  # of its own diagonal: what lies closer to another one on average is the same, found twice
 VISIBLE = 0.5  # confidence of the points that tell where somebody is
 HIDDEN_MARGIN = 0.1  # of the person's longer side, around a person who is hidden from the next graph
+MOST = 20  # people or hands: each graph of a person takes 100 MB
 SEARCH_EVERY = 5  # frames, for one more person than are followed
 
 
@@ -57,6 +59,8 @@ class _Graph:
         """Start again after an error, which leaves the graph unusable."""
         if self._error is not None:
             log.warning("MediaPipe failed on a frame, which counts as empty: %s", self._error)
+            with contextlib.suppress(RuntimeError, ValueError):  # it tells its error once more
+                self.close()
             self._start()
 
     def close(self) -> None:
@@ -86,10 +90,14 @@ class MediaPipeBody:
     smooth: MediaPipe's own filter, which looks back only: in walking a third steadier, a quarter of a frame late.
     """
 
+    joint_format = "MediaPipe-33"
+
     def __init__(
         self, *, device: str = "cpu", people: int = 2, smooth: bool = True, min_confidence: float = 0.5
     ) -> None:
-        self.skeleton = load_skeleton("MediaPipe-33")
+        check_range("mediapipe", "people", people, 1, MOST)
+        check_range("mediapipe", "min_confidence", min_confidence, 0, 1)
+        self.skeleton = load_skeleton(self.joint_format)
         options = {
             "model_complexity": 1,  # the only one in the wheel
             "smooth_landmarks": smooth,
@@ -99,6 +107,7 @@ class MediaPipeBody:
         self._graphs = [_Graph("pose", device, options) for _ in range(people)]
         self._last: list[np.ndarray | None] = [None] * people
         self._threads = ThreadPoolExecutor(people)
+        self._hand_check = HandCheck(MediaPipeHands)
         self._frame_number = 0
 
     def __call__(self, frame: np.ndarray) -> list[np.ndarray]:
@@ -124,12 +133,14 @@ class MediaPipeBody:
             if not any(_is_same(person, other) for other in people):
                 people.append(person)
                 self._last[index] = person
+        self._hand_check(frame, people)
         return people
 
     def close(self) -> None:
         """Free MediaPipe's graphs."""
         for graph in self._graphs:
             graph.close()
+        self._hand_check.close()
         self._threads.shutdown()
 
 
@@ -140,8 +151,12 @@ class MediaPipeHands:
     MediaPipe gives hands one score instead of one a point: how sure it is of the side.
     """
 
+    joint_format = "Hand-21"
+
     def __init__(self, *, device: str = "cpu", max_hands: int = 2, min_confidence: float = 0.5) -> None:
-        self.skeleton = load_skeleton("Hand-21")
+        check_range("mediapipe_hands", "max_hands", max_hands, 1, MOST)
+        check_range("mediapipe_hands", "min_confidence", min_confidence, 0, 1)
+        self.skeleton = load_skeleton(self.joint_format)
         self.sides: list[str] = []
         options = {
             "max_num_hands": max_hands,

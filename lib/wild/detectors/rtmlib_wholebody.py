@@ -24,6 +24,8 @@ class RTMLibWholeBody:
     cache or the network. joint_format: that of the pose file, if it is not a whole-body one.
     """
 
+    joint_format = "COCO-WholeBody-133"
+
     def __init__(
         self,
         *,
@@ -31,7 +33,7 @@ class RTMLibWholeBody:
         det: str | None = None,
         pose: str | None = None,
         mode: str = "balanced",
-        joint_format: str = "COCO-WholeBody-133",
+        joint_format: str = joint_format,
     ) -> None:
         import onnxruntime
         import rtmlib

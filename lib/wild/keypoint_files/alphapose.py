@@ -59,6 +59,7 @@ class AlphaPose:
             first=first,
             ids=integers([person.get("idx") for person in content]),
             joint_format=joint_format,
+            is_usual_only=True,
         )
 
 

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 MAX_FRAMES = 2_000_000  # 18 hours; higher numbers are those of pictures in a collection
 SPARE_FRAMES = 0.01  # of the video: programs that read it differ by so much in what they count
 MARGIN = 0.1  # of the image: people reach so far out of it
+SEEN = 0.3  # confidence
+SMALL_MARGIN = 0.02  # of the image: points that are seen lie within it, but for their noise
+STRANGE = 0.03  # of the points that are seen
 
 
 def cleaned(table: PeopleTable, path: Path) -> PeopleTable:
@@ -76,7 +79,7 @@ def frame_range(table: PeopleTable, num_frames: int | None, path: Path) -> tuple
 
 
 def check_size(table: PeopleTable, size_px: tuple[int, int] | None, path: Path) -> None:
-    """Raise ``UserError`` if the coordinates are no px of an image of that size."""
+    """Raise ``UserError`` if the coordinates are no px of an image of that size, and warn if some are not."""
     xy = table.keypoints[..., :2][table.keypoints[..., 2] > 0]
     xy = xy if len(xy) else table.keypoints[..., :2][np.isfinite(table.keypoints[..., 0])]
     low, high = xy.min(0), xy.max(0)
@@ -88,9 +91,23 @@ def check_size(table: PeopleTable, size_px: tuple[int, int] | None, path: Path) 
     if size_px is None:
         return
     size = np.array(size_px)
-    outside = ((xy < -MARGIN * size) | (xy > (1 + MARGIN) * size)).any(-1).mean()
+    outside = _share_outside(xy, size, MARGIN)
     if outside > 0.5:
         raise UserError(
             f"{path}: {outside:.0%} of the points lie outside the video's {size_px[0]}x{size_px[1]} px (x up to "
             f"{high[0]:.0f}, y up to {high[1]:.0f}): it belongs to another video or another resolution of it"
         )
+    seen = table.keypoints[..., :2][table.keypoints[..., 2] > SEEN]
+    outside = _share_outside(seen, size, SMALL_MARGIN) if len(seen) else 0
+    if outside > STRANGE:
+        (left, top), (right, bottom) = seen.min(0), seen.max(0)
+        log.warning(
+            "%s: %.0f %% of its points lie outside the video's %dx%d px (x from %.0f to %.0f, y from %.0f to %.0f): "
+            "it may belong to another resolution of the video, or to another video; see in overlay.mp4 whether it fits",
+            *(path, 100 * outside, *size_px, left, right, top, bottom),
+        )
+
+
+def _share_outside(xy: np.ndarray, size: np.ndarray, margin: float) -> float:
+    """Share of points (n,2) px that lie outside the image by more than that part of its sides."""
+    return float(((xy < -margin * size) | (xy > (1 + margin) * size)).any(-1).mean())

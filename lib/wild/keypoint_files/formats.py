@@ -44,6 +44,11 @@ def choose_skeleton(table: PeopleTable, joint_format: str | None, path: Path) ->
         return skeleton
     if table.joint_format is not None:
         skeleton = load_skeleton(table.joint_format)
+        if table.is_usual_only and (better := _clearly_better(skeleton, candidates, table)):
+            raise UserError(
+                f"{path} holds {number} points a person, as {skeleton.name} has them, but by the lengths of its limbs "
+                f"it looks like {better.name}; {listed}; choose with --keypoints NAME"
+            )
         log.info("%s: %d points, read as %s", path, number, skeleton.name)
         _warn_if_another_fits(skeleton, candidates, table, path)
         return skeleton
@@ -113,12 +118,16 @@ def _shortest_limbs(skeletons: list[Skeleton], table: PeopleTable) -> tuple[Skel
     return skeletons[order[0]], bool(is_clear)
 
 
+def _clearly_better(skeleton: Skeleton, candidates: list[Skeleton], table: PeopleTable) -> Skeleton | None:
+    """The one of the candidates whose limbs would be shortest, if they would be so by far."""
+    own, *others = _limb_lengths([skeleton, *candidates], table)
+    best = int(np.argmin(others)) if others else 0
+    return candidates[best] if others and others[best] < CLEARLY_SHORTER * own else None
+
+
 def _warn_if_another_fits(
     skeleton: Skeleton, candidates: list[Skeleton], table: PeopleTable, path: Path
 ) -> None:
-    own, *others = _limb_lengths([skeleton, *candidates], table)
-    best = int(np.argmin(others)) if others else 0
-    if others and others[best] < CLEARLY_SHORTER * own:
-        log.warning(
-            "%s is read as %s, but its limbs look like %s", path, skeleton.name, candidates[best].name
-        )
+    better = _clearly_better(skeleton, candidates, table)
+    if better:
+        log.warning("%s is read as %s, but its limbs look like %s", path, skeleton.name, better.name)

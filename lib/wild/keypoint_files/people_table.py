@@ -29,7 +29,9 @@ class PeopleTable:
     last: int | None = None
     """Number of the last frame where the layout lists frames without people too, else None."""
     joint_format: str | None = None
-    """Where the layout has only one."""
+    """Where the layout has only one, or says it."""
+    is_usual_only: bool = False
+    """The layout does not say its joint format: it is the usual one for so many points."""
     joint_names: Sequence[str] = ()
     """Where the file names its joints."""
 

@@ -1,0 +1,132 @@
+"""Worker motion of an SMPL body: its own surface is what the cameras see, pose and shape are known exactly.
+
+F frames, J joints of a format, K joints of the body, B shape components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from lib.data.film import film
+from lib.data.motion import Labels, Motion
+from lib.data.worker.body_points import place_points
+from lib.data.worker.camera import RANGES
+from lib.data.worker.film import Session
+from lib.data.worker.generate import draw_sessions
+from lib.data.worker.kinematics import forward
+from lib.data.worker.smpl_pose import body_pose
+from lib.errors import UserError
+from lib.geometry import matrix_to_axis_angle
+from lib.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from lib.body import BodyModel
+    from lib.body_regressor import KeypointRegressor
+
+MOST_DEVIATIONS = 2.0  # of a shape component
+
+
+def make_worker_smpl_motion(
+    skeleton: Skeleton,
+    body: BodyModel,
+    regressor: KeypointRegressor,
+    *,
+    seed: int,
+    subjects: int = 8,
+    clips: int | None = None,
+    seconds: float = 8.0,
+    fps: float = 30.0,
+    cameras: int = 2,
+    tasks: Sequence[str] | None = None,
+    detector: bool = True,
+    split: str = "train",
+) -> Motion:
+    """``make_worker_motion`` with bodies: the same people, tasks and splits, filmed by cameras of their own.
+
+    A shape is drawn for each person. The joints are those that ``regressor`` makes from the surface, and so
+    the 2D and 3D labels are those of the mesh; smpl_pose is in camera axes.
+    """
+    if cameras < 1:
+        raise UserError(f"worker: cameras is {cameras}, must be at least 1")
+    filmed = [
+        _film(skeleton, body, regressor, session, seeds, cameras, fps, split, detector)
+        for session, seeds in draw_sessions(seed, subjects, clips, seconds, fps, tasks, split)
+    ]
+    return Motion.concat(filmed)
+
+
+def _film(
+    skeleton: Skeleton,
+    body: BodyModel,
+    regressor: KeypointRegressor,
+    session: Session,
+    seeds: np.random.SeedSequence,
+    cameras: int,
+    fps: float,
+    split: str,
+    detector: bool,
+) -> Motion:
+    """What the cameras see of one person's clips."""
+    shape_seed, film_seed = seeds.spawn(2)
+    shape = np.random.default_rng(shape_seed).standard_normal(body.num_betas)
+    shape = shape.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
+    pose, joints_mm = _world(body, regressor, session, shape)
+    generator = np.random.default_rng(film_seed)
+    videos = []
+    for clip, task in enumerate(session.tasks):
+        frames = slice(clip * session.frames, (clip + 1) * session.frames)
+        for number in range(cameras):
+            seen = film(
+                skeleton,
+                joints_mm[frames],
+                split=split,
+                name=f"{split}_cam{clip * cameras + number:02d}",
+                fps=fps,
+                detector=detector,
+                generator=generator,
+                ranges=RANGES[split],
+            )
+            rotations = pose[frames].copy()
+            rotations[:, 0] = seen.camera.rotation @ rotations[:, 0]
+            videos.append(
+                Motion(
+                    joints_2d=seen.joints_2d,
+                    confidence=seen.confidence,
+                    joints_image=seen.joints_image,
+                    joints_mm=seen.joints_image * seen.factor_mm_per_px[:, None, None],
+                    factor_mm_per_px=seen.factor_mm_per_px,
+                    smpl_pose=matrix_to_axis_angle(rotations).reshape(session.frames, -1),
+                    smpl_shape=np.tile(shape, (session.frames, 1)),
+                    source=Labels.of(f"{session.subject.name}_{clip:02d}_{task}", session.frames),
+                    camera=Labels.of(seen.camera.name, session.frames),
+                    action=Labels.of(task, session.frames),
+                    fps=fps,
+                    size_px=np.array(seen.camera.size_px),
+                    skeleton=skeleton,
+                )
+            )
+    return Motion.concat(videos)
+
+
+def _world(
+    body: BodyModel, regressor: KeypointRegressor, session: Session, shape: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (F,K,3,3) of the joints, the first in the world, and joints (F,J,3) of the format there, mm.
+
+    The body's root joint lies where that point of the worker is.
+    """
+    device = body.vertices.template.device
+    neutral = torch.zeros(1, body.num_betas, device=device)
+    with torch.no_grad():
+        rest = body.joints(torch.zeros(1, body.num_joints * 3, device=device), neutral)[0].cpu().numpy()
+        pose = body_pose(rest, body.joint_names, body.parents, session.dofs)
+        rotations = torch.from_numpy(pose).float().to(device)
+        betas = torch.from_numpy(shape).to(device).expand(len(pose), -1)
+        root = body.joints(rotations, betas)[:, :1]
+        joints_mm = (1000 * (regressor.of(body, rotations, betas) - root)).cpu().numpy()
+    rotation, origin = forward(session.subject, session.pelvis_mm, session.dofs, ("pelvis",))
+    return pose, joints_mm + place_points(session.subject, rotation, origin, body.joint_names[:1])

@@ -1,0 +1,89 @@
+"""The flags of infer_wild.py; MotionBERT's keep their names and meaning."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from lib.errors import UserError
+from lib.wild.detectors import DETECTORS
+from lib.wild.smooth import SMOOTHERS
+
+# flags that change what comes out of stage 2
+LIFT_OPTIONS = ("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "pitch", "focal")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Tells a wrong flag as every other mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help lists the flags")
+
+
+def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Namespace:
+    """Flags as attributes; raises ``UserError`` for wrong ones."""
+    parser = OneLineParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument_group("what goes in and where it goes").add_argument
+    add("-v", "--vid_path", nargs="+", default=[], metavar="VIDEO", help="videos, or folders of them")
+    add(
+        "-j", "--json_path", nargs="+", default=[], metavar="FILE", help="keypoint file of each (no detector)"
+    )
+    add("-o", "--out_path", required=True, metavar="FOLDER", help="where the results are written")
+    add("--keypoints", metavar="FORMAT", help="joint format of the keypoint file, where it does not tell")
+    add("--size", metavar="WxH", help="size of the image in px, for a keypoint file without its video")
+    add("--rate", type=float, metavar="FPS", help="frames per second of a keypoint file without its video")
+    add = parser.add_argument_group("the people").add_argument
+    add("--detector", choices=DETECTORS.names(), default="mediapipe", help="[%(default)s]")
+    add(
+        "--detector_option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="such as people=1; see docs/add_detector.md",
+    )
+    add("--focus", default="longest", metavar="WHO", help="an id, largest, longest or all [%(default)s]")
+    add("--stature", type=float, metavar="M", help="the person's height, for results in metres")
+    add("--pitch", type=float, metavar="DEG", help="how far the camera looks down [estimated]")
+    add("--focal", type=float, metavar="PX", help="focal length of the camera in px [1.2 x the longer side]")
+    add = parser.add_argument_group("the model").add_argument
+    add("-e", "--evaluate", metavar="CHECKPOINT", help="weights of the lifter")
+    add("--config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
+    add("--clip_len", type=int, metavar="FRAMES", help="frames the model sees at once [the config's]")
+    add(
+        "--fps",
+        type=float,
+        help="frame rate that the model runs at, such as that of its training [the video's]",
+    )
+    add("--pixel", action="store_true", help="input and X3D.npy in MotionBERT's --pixel scale")
+    add("--no_flip", action="store_true", help="no average with the mirrored input: twice as fast")
+    add("--smooth", choices=SMOOTHERS.names(), help="smooth the joints in 3D [off]")
+    add("--device", help="cpu, cuda or cuda:1 [a CUDA GPU if there is one]")
+    add("--precision", choices=["fp32", "bf16"], default="fp32", help="number format [%(default)s]")
+    add(
+        "--mesh",
+        metavar="CHECKPOINT",
+        help="a mesh model too (of train_mesh.py): bodies; without -e joints from it",
+    )
+    add("--mesh_config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
+    add = parser.add_argument_group("the results").add_argument
+    add("--anonymize", action="store_true", help="blur the heads of everybody found, in every picture")
+    add("--no_render", action="store_true", help="make no videos")
+    add("--force", action="store_true", help="run every stage again, also those whose results are there")
+    return parser.parse_args(argv)
+
+
+def useless_flags(arguments: argparse.Namespace) -> list[str]:
+    """One line for each given flag that does nothing beside the others."""
+    notes = []
+    if arguments.vid_path:
+        notes += [
+            f"--{flag} has no effect: the video tells"
+            for flag in ("size", "rate")
+            if getattr(arguments, flag)
+        ]
+    if arguments.keypoints and not arguments.json_path:
+        notes.append("--keypoints has no effect without --json_path")
+    if arguments.detector_option and arguments.json_path:
+        notes.append("--detector_option has no effect: the keypoints come from --json_path")
+    return notes
