@@ -14,15 +14,18 @@ import pytest
 import torch
 
 import infer_wild
+from lib.body import load_body
+from lib.body_regressor import keypoint_regressor
 from lib.checkpoint import save_checkpoint
 from lib.config import load_config, save_config
 from lib.data.motion import Motion
 from lib.data.training_data import checkpoint_meta
 from lib.data.worker import make_worker_motion
-from lib.model.build import build_model
+from lib.model.build import build_mesh_model, build_model
 from lib.skeleton import load_skeleton
 from lib.wild.detectors import DETECTORS
 from lib.wild.exports import EXPORTS
+from lib.wild.mesh_motion import MeshMotion
 from lib.wild.records import Flag, WorldMotion
 
 ROOT = Path(__file__).parents[1]
@@ -107,6 +110,22 @@ def write_alphapose(path: Path, keypoints: np.ndarray) -> Path:
     ]
     path.write_text(json.dumps(people))
     return path
+
+
+def write_mesh_model(folder: Path, joint_format: str) -> Path:
+    """An untrained mesh regressor with its config beside it."""
+    folder.mkdir(exist_ok=True)
+    text = folder / "text.yaml"
+    sets = "task: mesh\nhidden_dim: 16\nsets: [{name: worker, reader: worker, train: true, evaluate: true}]\n"
+    text.write_text(CONFIG.format(joint_format=joint_format).replace("reader: worker\n", sets))
+    config = load_config(text)
+    body = load_body()
+    skeleton = load_skeleton(config.joint_format).with_root(*config.root)
+    torch.manual_seed(0)
+    save_config(config, folder / "config.yaml")
+    model = build_mesh_model(config, body, keypoint_regressor(body, skeleton))
+    save_checkpoint(folder / "mesh.bin", {"model": model.state_dict()})
+    return folder / "mesh.bin"
 
 
 def write_model(folder: Path, joint_format: str = "H36M-17") -> Path:
@@ -238,6 +257,34 @@ def test_a_keypoint_file_alone(tmp_path: Path, alphapose: Path, checkpoint: Path
     assert not (tmp_path / "overlay.mp4").exists()
     assert (tmp_path / "X3D.mp4").exists()
     assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("joint_format", ["H36M-17", "COCO-17"])
+def test_bodies(
+    tmp_path: Path,
+    video: Path,
+    alphapose: Path,
+    checkpoint: Path,
+    joint_format: str,
+    capsys: pytest.CaptureFixture,
+):
+    """With a lifter and alone, in the lifter's joint format and in another."""
+    mesh = write_mesh_model(tmp_path / "model", joint_format)
+    common = ("-v", video, "-j", alphapose, "--mesh", mesh)
+    assert run(*common, "-e", checkpoint, "-o", tmp_path / "both") == 0
+    assert run(*common, "-o", tmp_path / "alone", "--no_render") == 0
+    with av.open(str(tmp_path / "both" / "mesh.mp4")) as made:
+        assert sum(1 for _ in made.decode(video=0)) == FRAMES
+    for out in ("both", "alone"):
+        stored = MeshMotion.load(tmp_path / out / "mesh.npz")
+        assert stored.num_frames == FRAMES and stored.present.all()
+        assert (tmp_path / out / "mesh.glb").read_bytes()[:4] == b"glTF"
+    assert WorldMotion.load(tmp_path / "both" / "X3D_world.npz").skeleton.name == "H36M-17"
+    assert WorldMotion.load(tmp_path / "alone" / "X3D_world.npz").skeleton.name == joint_format
+    before = (tmp_path / "both" / "mesh.npz").stat().st_mtime_ns
+    assert run(*common, "-e", checkpoint, "-o", tmp_path / "both") == 0
+    assert (tmp_path / "both" / "mesh.npz").stat().st_mtime_ns == before
+    assert "lift, mesh, export, render, page" in capsys.readouterr().out
 
 
 def test_several_videos_and_one_of_them_broken(

@@ -38,7 +38,12 @@ class Progress:
             dynamic_ncols=True,
             mininterval=0.2 if sys.stderr.isatty() else 5,
         ) as bar:
-            yield bar.update
+
+            def advance(frames: float) -> None:
+                left = frames if num_frames is None else num_frames - bar.n  # parts of frames may sum to more
+                bar.update(min(frames, left))
+
+            yield advance
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
 
 

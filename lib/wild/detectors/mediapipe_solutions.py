@@ -212,7 +212,7 @@ def _without(frame: np.ndarray, people: Sequence[np.ndarray | None]) -> np.ndarr
     """The frame with gray boxes in the place of people (a copy if there are any)."""
     boxes = []
     for person in people:
-        seen = [] if person is None else person[person[:, 2] > VISIBLE, :2]
+        seen: Any = [] if person is None else person[person[:, 2] > VISIBLE, :2]
         if len(seen):
             low, high = np.min(seen, 0), np.max(seen, 0)
             margin = HIDDEN_MARGIN * (high - low).max()
