@@ -27,8 +27,10 @@ def bodies_side_by_side(
     """
     try:
         import pyvista
+        from vtkmodules.vtkCommonCore import vtkLogger
     except ImportError as error:
         raise UserError(f"bodies are drawn by PyVista, which cannot be imported ({error})") from None
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)  # it complains of every display that is not there
     triangles = np.insert(faces, 0, 3, axis=1).ravel()
     size = [CELL_PX[0] * len(titles), CELL_PX[1] * len(VIEWS)]
     plotter = pyvista.Plotter(

@@ -52,8 +52,8 @@ def make_checkpoint(
 ) -> dict[str, Any]:
     """Checkpoint dict in MotionBERT's layout, with what an exact continuation needs beside it.
 
-    ``weights_key`` (model_pos, or model for a mesh) holds the weights that evaluate best: the averaged ones if there are any, with the ones under
-    training beside them as ``training_weights``.
+    ``weights_key`` (model_pos, or model for a mesh) holds the weights that evaluate best: the averaged ones if there
+    are any, with the ones under training beside them as ``training_weights``.
     """
     own = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     checkpoint = {

@@ -101,7 +101,7 @@ def test_smplx_bodies_have_55_joints_and_ten_shape_components():
         torch.from_numpy(body.parents),
         tensors["weights"],
     )
-    assert (body(pose, shape) - vertices).abs().max() < 1e-6
+    assert (body(pose, shape) - vertices).abs().max() < 2e-6
     assert (body.joints(pose, shape) - joints).abs().max() < 1e-6
     assert BodyModel(arrays, name="x", num_betas=300).num_betas == 300
 
