@@ -626,3 +626,13 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert "Traceback" not in done.stderr
     assert "error: cannot read or write" in done.stderr
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
+
+
+def test_motionberts_command_for_meshes(tmp_path: Path, video: Path, alphapose: Path):
+    mesh = write_mesh_model(tmp_path / "model", "H36M-17")
+    command = [sys.executable, "infer_wild_mesh.py", "--vid_path", video, "--json_path", alphapose]
+    command += ["-o", tmp_path / "out", "-e", mesh, "--config", mesh.with_name("config.yaml")]
+    command += ["--focus", "1", "--clip_len", "8", "--no_render"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert MeshMotion.load(tmp_path / "out" / "mesh.npz").present.all()
