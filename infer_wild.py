@@ -145,7 +145,9 @@ def open_model(checkpoint: str, config_file: str | None, task: str) -> tuple[Pat
         raise UserError(
             f"{config_path} does not exist: name the YAML of the checkpoint's model with --config"
         )
-    return path, load_config(config_path, task=task), [file_identity(path), file_identity(config_path)]
+    config = load_config(config_path, task=task)
+    files = [path, config_path, *(config[key] for key in ("body", "regressor") if config.get(key))]
+    return path, config, [file_identity(file) for file in files if Path(file).exists()]
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def infer(
         world, files = lift_track(
             arguments, of_track, progress, footage, models, track, detections.num_frames
         )
-        mesh, mesh_files = lift_body(of_track, progress, footage, models.mesh, track, world)
+        mesh, mesh_files = lift_body(arguments, of_track, progress, footage, models.mesh, track, world)
         files += mesh_files + export(of_track, progress, world)
         people.append(Person(track, of_track, world, mesh, files))
     videos = render(arguments, stages, progress, footage, models, detections, tracks, people)
@@ -300,6 +302,7 @@ def motion_of(track: Track, model: Lifter, footage: Footage) -> tuple[Motion, np
 
 
 def lift_body(
+    arguments: argparse.Namespace,
     stages: Stages,
     progress: Progress,
     footage: Footage,
@@ -317,7 +320,8 @@ def lift_body(
             motion, frames, _ = motion_of(track, model, footage)
             with progress.bar("mesh", motion.num_frames) as advance:
                 mesh = lift_mesh(model, motion, progress=advance)
-            mesh = place_mesh(mesh, body, regressor, world, frames)
+            # a body of the given height, or of height 1 where units are arbitrary
+            mesh = place_mesh(mesh, body, regressor, world, frames, stature=arguments.stature or 1.0)
             mesh.save(mesh_npz)
             write_gltf(mesh_glb, mesh, skin_of(body, mesh))
     return (mesh, skin_of(body, mesh)), files

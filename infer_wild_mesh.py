@@ -6,13 +6,29 @@ python infer_wild_mesh.py --vid_path clip.mp4 --json_path alphapose-results.json
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 import infer_wild
 
-# MotionBERT's flag -> ours
-FLAGS = {"-e": "--mesh", "--evaluate": "--mesh", "--config": "--mesh_config"}
+
+def our_flags(argv: list[str]) -> list[str]:
+    """MotionBERT's flags in terms of infer_wild.py; those that both have pass unchanged."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-e", "--evaluate", default=None)
+    parser.add_argument("--config", default=None)
+    parser.add_argument("--ref_3d_motion_path", default=None)
+    given, others = parser.parse_known_args(argv)
+    if given.ref_3d_motion_path:
+        print(
+            "--ref_3d_motion_path has no effect: add a lifter's joints with infer_wild.py -e and --mesh",
+            file=sys.stderr,
+        )
+    for flag, value in (("--mesh", given.evaluate), ("--mesh_config", given.config)):
+        others += [flag, value] if value else []
+    return others
+
 
 if __name__ == "__main__":
-    sys.argv[1:] = [FLAGS.get(argument, argument) for argument in sys.argv[1:]]
+    sys.argv[1:] = our_flags(sys.argv[1:])
     sys.exit(infer_wild.run())

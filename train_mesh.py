@@ -99,8 +99,9 @@ def train(
     start = folder.starting_point(arguments.resume, config_text)
     engine.seed_everything(config.seed)
     model = build_mesh_model(config, body, regressor).to(runtime.device)
+    has_head = start is not None
     if start is None and (config.pretrained or config.finetune):
-        start_from_pretrained(model, arguments, config, skeleton)
+        has_head = start_from_pretrained(model, arguments, config, skeleton)
     num_trained = freeze_all_but(model, config.partial_train)
     optimizer = build_optimizer(model, config)
     average = engine.AveragedWeights(model, config.ema_decay) if config.ema_decay else None
@@ -109,7 +110,7 @@ def train(
     data = build_mesh_training_data(config, skeleton)
     validation = {} if config.no_eval else build_mesh_evaluation_sets(config, skeleton, config.eval_split)
     check_mesh_splits(data, validation)
-    if start is None:
+    if not has_head:  # a trained head has learned what to add to its own start
         model.head.start_from(*mean_training_body(data))
     training = Training(
         model=model,
@@ -317,12 +318,14 @@ def mesh_meta(config: Any, skeleton: Skeleton) -> dict[str, Any]:
 
 def start_from_pretrained(
     model: MeshRegressor, arguments: argparse.Namespace, config: Any, skeleton: Skeleton
-) -> None:
+) -> bool:
+    """Load the weights to start from; whether they hold a mesh head."""
     path = pretrained_file(arguments, config)
     checkpoint = load_checkpoint(path)
+    weights = model_weights(checkpoint)
     lines = load_mesh_weights(
         model,
-        model_weights(checkpoint),
+        weights,
         skeleton=skeleton,
         source_skeleton=source_skeleton_of(
             checkpoint.get("meta", {}), config.pretrained_joint_format, skeleton
@@ -330,6 +333,7 @@ def start_from_pretrained(
         discard_last_layer=arguments.discard_last_layer,
     )
     logger.info(f"starting from {path}: " + "\n  ".join(lines))
+    return any(name.startswith("head.head_pose") for name in weights)
 
 
 if __name__ == "__main__":

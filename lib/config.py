@@ -150,7 +150,7 @@ def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: 
         place = parsed.places.get((error.key,), (name, 0))
         raise ConfigError(name, [Mistake(*place, str(error))]) from None
     if task is not None and found != task:
-        hint = "; SMPL mesh training is not built yet" if found == "mesh" else ""
+        hint = "; meshes: train_mesh.py, and infer_wild.py --mesh" if found == "mesh" else ""
         raise UserError(f"{name}: this is a config of task {found}, where one of task {task} is needed{hint}")
     for key, value in in_blocks.items():
         _set_in_block(raw, key.split("."), value, schema)

@@ -270,7 +270,7 @@ def test_bodies(
 ):
     """With a lifter and alone, in the lifter's joint format and in another."""
     mesh = write_mesh_model(tmp_path / "model", joint_format)
-    common = ("-v", video, "-j", alphapose, "--mesh", mesh)
+    common = ("-v", video, "-j", alphapose, "--mesh", mesh, "--stature", 1.8)
     assert run(*common, "-e", checkpoint, "-o", tmp_path / "both") == 0
     assert run(*common, "-o", tmp_path / "alone", "--no_render") == 0
     with av.open(str(tmp_path / "both" / "mesh.mp4")) as made:
@@ -279,6 +279,9 @@ def test_bodies(
         stored = MeshMotion.load(tmp_path / out / "mesh.npz")
         assert stored.num_frames == FRAMES and stored.present.all()
         assert (tmp_path / out / "mesh.glb").read_bytes()[:4] == b"glTF"
+        body = load_body()
+        rest = body(torch.zeros(1, 3 * body.num_joints), torch.from_numpy(stored.shape).float()[None])[0]
+        assert np.ptp(rest[:, 1].numpy()) * stored.scale == pytest.approx(1.8, abs=1e-3)
     assert WorldMotion.load(tmp_path / "both" / "X3D_world.npz").skeleton.name == "H36M-17"
     assert WorldMotion.load(tmp_path / "alone" / "X3D_world.npz").skeleton.name == joint_format
     before = (tmp_path / "both" / "mesh.npz").stat().st_mtime_ns
@@ -632,7 +635,8 @@ def test_motionberts_command_for_meshes(tmp_path: Path, video: Path, alphapose: 
     mesh = write_mesh_model(tmp_path / "model", "H36M-17")
     command = [sys.executable, "infer_wild_mesh.py", "--vid_path", video, "--json_path", alphapose]
     command += ["-o", tmp_path / "out", "-e", mesh, "--config", mesh.with_name("config.yaml")]
-    command += ["--focus", "1", "--clip_len", "8", "--no_render"]
+    command += ["--focus", "1", "--clip_len", "8", "--no_render", "--ref_3d_motion_path", "X3D.npy"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert "--ref_3d_motion_path has no effect" in done.stderr
     assert MeshMotion.load(tmp_path / "out" / "mesh.npz").present.all()

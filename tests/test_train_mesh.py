@@ -106,7 +106,15 @@ def test_it_starts_from_a_mesh_and_from_a_pose_checkpoint(
     finished: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     config = write_config(tmp_path, extra="steps_per_epoch: 1\n")
+    config.write_text(config.read_text().replace("seconds: 2.0", "seconds: 1.5"))  # other data, another mean
     assert run(config, tmp_path / "a", "--pretrained", str(finished / "best_epoch.bin")) == 0
+    # a trained head keeps its own start, which the mean of other data would spoil
+    head = "head.init_pose"
+    trained, started = (
+        load_checkpoint(path)["model"]
+        for path in (finished / "best_epoch.bin", tmp_path / "a" / "latest_epoch.bin")
+    )
+    assert torch.equal(trained[head], started[head])
     backbone = {
         name.removeprefix("backbone."): value
         for name, value in load_checkpoint(finished / "best_epoch.bin")["model"].items()

@@ -77,14 +77,20 @@ def motion_of_mesh(mesh: MeshMotion, body: BodyModel, regressor: KeypointRegress
 
 
 def place_mesh(
-    mesh: MeshMotion, body: BodyModel, regressor: KeypointRegressor, world: WorldMotion, frames: np.ndarray
+    mesh: MeshMotion,
+    body: BodyModel,
+    regressor: KeypointRegressor,
+    world: WorldMotion,
+    frames: np.ndarray,
+    stature: float | None = None,
 ) -> MeshMotion:
     """The mesh of ``lift_mesh`` in the world, over all frames of the video, its joints where those of ``world`` are.
 
-    frames (F,): the video frame of each frame of the mesh. In closed form, over the joints that both formats have:
-    one scale for the person, the ratio of how far the joints spread (Horn 1987; unlike a least-squares scale, it does
-    not shrink the body where the two poses differ), and each frame's translation with least squared error. Raises
-    ``UserError`` if the formats share less than two joints.
+    frames (F,): the video frame of each frame of the mesh. In closed form, over the joints that both formats have: one
+    scale for the person, so that the body is ``stature`` high in the world's units, or without it the ratio of how far
+    the joints spread (Horn 1987; unlike a least-squares scale, it does not shrink the body where the two poses differ),
+    and each frame's translation with least squared error. Where no joint of a foot is known, the world's floor is not
+    under the soles: then the body is moved up onto them. Raises ``UserError`` if they share less than two joints.
     """
     ours, theirs = _common_joints(regressor, world)
     level = level_camera(np.eye(3), world.pitch_deg).T  # rows became columns
@@ -99,6 +105,8 @@ def place_mesh(
     target_spread, target_middle = _centred(target, known)
     squares, target_squares = (_square(each, known).sum() for each in (spread, target_spread))
     scale = float(np.sqrt(target_squares / squares)) if squares > 0 and target_squares > 0 else 1.0
+    if stature is not None:
+        scale = stature / _height_m(body, mesh.shape)
     translation = (target_middle - scale * middle)[:, 0]
     rotations[~present] = np.nan
     note = f"The body stands where the 3D joints are; its own metres times {scale:.3f} are the units here."
@@ -109,6 +117,14 @@ def place_mesh(
         scale=scale,
         notes=(*mesh.notes, note),
     )
+
+
+def _height_m(body: BodyModel, shape: np.ndarray) -> float:
+    """Height of a shaped body in its rest pose, in which it stands upright."""
+    pose = torch.zeros(1, 3 * body.num_joints, device=_device(body))
+    with torch.inference_mode():
+        y = body(pose, torch.as_tensor(shape, dtype=torch.float32, device=_device(body))[None])[0, :, 1]
+    return float(y.max() - y.min())
 
 
 def _device(body: BodyModel) -> torch.device:
