@@ -3,6 +3,8 @@
 
 python infer_wild.py --vid_path clip.mp4 --out_path out -e runs/quickstart/best_epoch.bin
 python infer_wild.py --vid_path clip.mp4 --json_path alphapose-results.json --out_path out -e CHECKPOINT --config CONFIG
+python infer_wild.py --vid_path hand.mp4 --out_path out -e HAND_CHECKPOINT
+python infer_wild.py --vid_path clip.mp4 --out_path out -e CHECKPOINT --hands HAND_CHECKPOINT
 """
 
 from __future__ import annotations
@@ -14,11 +16,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 # as in train.py: CPU threads that wait spin for a short time only; OpenMP reads this when torch is imported
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
@@ -33,14 +33,16 @@ from lib.config import load_config, parse_overrides
 from lib.data.motion import Motion
 from lib.errors import UserError, error_line
 from lib.skeleton import Skeleton, load_skeleton
-from lib.wild.anonymize import HeadBlur, check_can_anonymize
+from lib.wild.anonymize import check_can_anonymize
 from lib.wild.arrays import save_keypoints, save_poses
 from lib.wild.detectors import DETECTORS, build_detector, closing_detector, detect
-from lib.wild.exports import EXPORTS
 from lib.wild.faces import refuse_own_results, remove_pictures_with_faces
 from lib.wild.feeding import check_can_feed
 from lib.wild.flags import LIFT_OPTIONS, parse_arguments, useless_flags
 from lib.wild.footage import Footage, list_footage, open_footage
+from lib.wild.hand_formats import bare_hand, hand_union, is_one_hand, sided_hand
+from lib.wild.hand_stage import Hands, find_their_hands, only_hands_lack
+from lib.wild.hands import GAP_S, LiftedHand, hands_note, join_hands, lift_hand
 from lib.wild.keypoint_files import read_keypoints
 from lib.wild.lift import lift, to_motionbert_units
 from lib.wild.lifter import Lifter, load_lifter
@@ -48,11 +50,10 @@ from lib.wild.mesh import lift_mesh, motion_of_mesh, place_mesh
 from lib.wild.mesh_gltf import write_gltf
 from lib.wild.mesh_lifter import MeshLifter, load_mesh_lifter
 from lib.wild.mesh_motion import MeshMotion
-from lib.wild.mesh_render import render_mesh
-from lib.wild.page import write_page
-from lib.wild.progress import Progress, side_by_side
+from lib.wild.page import PageSection
+from lib.wild.progress import Progress
 from lib.wild.records import Detections, Track, WorldMotion
-from lib.wild.render import render_overlay, render_world
+from lib.wild.results import Person, write_exports, write_report, write_videos
 from lib.wild.skin import Skin, skin_of
 from lib.wild.smooth import smooth, smoothing_note
 from lib.wild.stages import Stages, file_identity
@@ -67,12 +68,12 @@ logger = logging.getLogger("ergolift")
 
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv, __doc__ or "")
-    check_body_and_camera(arguments.stature, arguments.pitch, arguments.focal)
+    check_body_and_camera(arguments.stature, arguments.pitch, arguments.focal, arguments.hand_length)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     inputs = list_footage(arguments.vid_path, arguments.json_path)
-    for note in useless_flags(arguments):
-        logger.warning(note)
     models = load_models(arguments)
+    for note in useless_flags(arguments, models.of_hands):
+        logger.warning(note)
     failed = []
     for video, keypoint_file, name in inputs:
         try:
@@ -89,118 +90,169 @@ def main(argv: list[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Models:
-    """What lifts: a model of joints, one of bodies, or both; and the files that tell them from others."""
+    """What lifts: a model of joints, one of bodies, or both, and one of hands beside them."""
 
     joints: Lifter | None
     mesh: MeshLifter | None
+    hands: Lifter | None
     identity: list[object]
+    """What tells the files of all models from others."""
 
     @property
     def main(self) -> Lifter:
         """The model whose joint format the result has."""
         return self.joints or self.mesh
 
+    @property
+    def of_hands(self) -> bool:
+        """Whether they lift hands alone."""
+        return is_one_hand(self.main.skeleton)
+
+    def skeleton_of(self, track: Track) -> Skeleton:
+        """Joint format of somebody's result."""
+        if self.of_hands and track.side:
+            return sided_hand(self.main.skeleton, track.side)
+        return (
+            hand_union(self.main.skeleton, bare_hand(self.hands.skeleton))
+            if self.hands
+            else self.main.skeleton
+        )
+
 
 def load_models(arguments: argparse.Namespace) -> Models:
-    """The lifter of ``-e`` and the mesh model of ``--mesh``, each with the config beside it or the one named."""
+    """The models of ``-e``, ``--mesh`` and ``--hands``, each with the config beside it or the one named."""
     if not arguments.evaluate and not arguments.mesh:
         raise UserError(
             "no model is shipped yet: name a checkpoint with -e. `make quickstart` trains one in a few minutes: "
             "-e runs/quickstart/best_epoch.bin"
         )
-    options = {
-        "clip_len": arguments.clip_len,
-        "flip": not arguments.no_flip,
-        "pixel": arguments.pixel,
-        "model_fps": arguments.fps,
+    named = {
+        "joints": (arguments.evaluate, arguments.config),
+        "mesh": (arguments.mesh, arguments.mesh_config),
+        "hands": (arguments.hands, arguments.hands_config),
     }
-    joints = mesh = None
-    identity = []
-    if arguments.evaluate:
-        checkpoint, config, files = open_model(arguments.evaluate, arguments.config, "pose3d")
-        skeleton = load_skeleton(config.joint_format).with_root(*config.root)
-        runtime = engine.start_runtime(arguments.precision, arguments.device, config.threads)
-        joints = load_lifter(checkpoint, config=config, skeleton=skeleton, runtime=runtime, **options)
-        identity.append(files)
-    if arguments.mesh:
-        checkpoint, config, files = open_model(arguments.mesh, arguments.mesh_config, "mesh")
-        skeleton = load_skeleton(config.joint_format).with_root(*config.root)
-        runtime = engine.start_runtime(arguments.precision, arguments.device, config.threads)
-        body = load_body(config.body, gender=config.gender).to(runtime.device)
-        regressor = keypoint_regressor(body, skeleton, config.regressor)
-        mesh = load_mesh_lifter(
-            checkpoint, config=config, body=body, regressor=regressor, runtime=runtime, **options
+    loaded = {kind: load_model(arguments, kind, *files) for kind, files in named.items() if files[0]}
+    identity = [files for _, files in loaded.values()]
+    models = Models(*(loaded[kind][0] if kind in loaded else None for kind in named), identity)
+    if models.hands and not is_one_hand(models.hands.skeleton):
+        raise UserError(
+            f"--hands {arguments.hands}: this checkpoint lifts {models.hands.skeleton.name}, where one of a single "
+            "hand is needed, such as Hand-21: train_hand.py trains one"
         )
-        identity.append(files)
-    return Models(joints, mesh, identity)
+    if models.of_hands and (models.mesh or models.hands):
+        raise UserError(
+            f"-e {arguments.evaluate}: this checkpoint lifts hands alone ({models.main.skeleton.name}), and --mesh and "
+            "--hands go with one of bodies: leave them out, or give it as --hands beside a body's checkpoint as -e"
+        )
+    return models
 
 
-def open_model(checkpoint: str, config_file: str | None, task: str) -> tuple[Path, Any, list[object]]:
-    """A checkpoint's path, its config, and what tells both files from others."""
+def load_model(
+    arguments: argparse.Namespace, kind: str, checkpoint: str, config_file: str | None
+) -> tuple[Lifter, list[object]]:
+    """One model, and what tells its files from others."""
     path, config_path = Path(checkpoint), Path(config_file or Path(checkpoint).with_name("config.yaml"))
     if not path.is_file():
         raise UserError(f"the checkpoint {path} does not exist; `make quickstart` trains one")
     load_checkpoint(path)  # what is no checkpoint at all needs no config
     if not config_path.is_file():
-        raise UserError(
-            f"{config_path} does not exist: name the YAML of the checkpoint's model with --config"
-        )
-    config = load_config(config_path, task=task)
+        flag = {"joints": "--config"}.get(kind, f"--{kind}_config")
+        raise UserError(f"{config_path} does not exist: name the YAML of the checkpoint's model with {flag}")
+    config = load_config(config_path, task="mesh" if kind == "mesh" else None)
+    if kind != "mesh" and config.task == "mesh":
+        raise UserError(f"{config_path}: this is a config of task mesh: give its checkpoint as --mesh")
+    skeleton = load_skeleton(config.joint_format).with_root(*config.root)
+    runtime = engine.start_runtime(arguments.precision, arguments.device, config.threads)
+    options = {"config": config, "runtime": runtime}
+    if kind == "hands":
+        options["flip"] = False
+    else:
+        options |= {"clip_len": arguments.clip_len, "pixel": arguments.pixel, "model_fps": arguments.fps}
+        # a mirrored right hand is a left one, which the model does not know
+        options["flip"] = not (arguments.no_flip or is_one_hand(skeleton))
+    if kind == "mesh":
+        body = load_body(config.body, gender=config.gender).to(runtime.device)
+        regressor = keypoint_regressor(body, skeleton, config.regressor)
+        model = load_mesh_lifter(checkpoint, body=body, regressor=regressor, **options)
+    else:
+        model = load_lifter(checkpoint, skeleton=skeleton, **options)
     files = [path, config_path, *(config[key] for key in ("body", "regressor") if config.get(key))]
-    return path, config, [file_identity(file) for file in files if Path(file).exists()]
+    return model, [file_identity(file) for file in files if Path(file).exists()]
 
 
 @dataclass(frozen=True)
-class Person:
-    """One person's result on its way: the track, the folder's stages, the joints in 3D, the files so far."""
+class Job:
+    """One video on its way: what is asked for, the models, the pictures, and the stages of its folder."""
 
-    track: Track
+    arguments: argparse.Namespace
+    models: Models
+    footage: Footage
     stages: Stages
-    world: WorldMotion
-    mesh: tuple[MeshMotion, Skin] | None
-    files: list[Path]
+    progress: Progress
 
 
 def infer(
     arguments: argparse.Namespace, models: Models, video: Path | None, keypoint_file: Path | None, out: Path
 ) -> None:
     """Everything for one video, into the folder ``out``."""
-    progress = Progress()
     footage = open_footage(video, keypoint_file, arguments.size, arguments.rate)
     refuse_own_results(video, out)
     if arguments.anonymize:
         remove_pictures_with_faces(out)
-    stages = Stages(out, arguments.force)
-    detections = find_people(arguments, stages, progress, footage, models)
-    tracks = build_tracks(detections, fps=footage.fps)
+    job = Job(arguments, models, footage, Stages(out, arguments.force), Progress())
+    detections = find_people(job)
+    tracks = build_tracks(detections, fps=footage.fps, max_gap_s=GAP_S if models.of_hands else 0.5)
+    chosen = choose_tracks(tracks, arguments.focus, models.of_hands)
+    hands = find_their_hands(
+        job.stages,
+        job.progress,
+        footage,
+        chosen,
+        models.main.skeleton,
+        models.hands and models.hands.skeleton,
+    )
     people = []
-    for track in choose_tracks(tracks, arguments.focus):
-        folder = out / f"person_{track.id}" if arguments.focus == "all" else out
-        of_track = stages if folder == out else Stages(folder, arguments.force, after=stages.key)
-        world, files = lift_track(
-            arguments, of_track, progress, footage, models, track, detections.num_frames
+    for track in chosen:
+        folder = out / track.name.replace(" ", "_") if arguments.focus == "all" else out
+        of_track = job.stages if folder == out else Stages(folder, arguments.force, after=job.stages.key)
+        world, files = lift_track(job, of_track, track, hands, detections.num_frames)
+        mesh, mesh_files = lift_body(job, of_track, track, world)
+        sections: list[
+            PageSection
+        ] = []  # --ergo goes here: from the world alone, before its files are written
+        files += mesh_files + write_exports(of_track, job.progress, world)
+        people.append(Person(track, of_track, world, mesh, sections, files))
+    videos: list[
+        Path
+    ] = []  # those that lie there from other options, perhaps with faces, are none of this result
+    if not arguments.no_render:
+        videos = write_videos(
+            job.stages,
+            job.progress,
+            footage,
+            detections,
+            [hands.joined(track) for track in tracks],
+            people,
+            body=models.mesh and models.mesh.network.body,
+            anonymize=arguments.anonymize,
         )
-        mesh, mesh_files = lift_body(arguments, of_track, progress, footage, models.mesh, track, world)
-        files += mesh_files + export(of_track, progress, world)
-        people.append(Person(track, of_track, world, mesh, files))
-    videos = render(arguments, stages, progress, footage, models, detections, tracks, people)
     for person in people:
         facts = summarize(footage, detections, tracks, person.track, person.world)
         files = [path for path in videos if path.parent in (out, person.stages.folder)] + person.files
-        page = make_page(person, progress, footage, facts, files)
-        print(closing_lines(person.stages, progress, facts, person.world, [page, *files]))
+        page = write_report(job.progress, person, facts, files, title=footage.name)
+        print(closing_lines(person.stages, job.progress, facts, person.world, [page, *files]))
     print(table_of_people(tracks, detections.num_frames))
 
 
-def find_people(
-    arguments: argparse.Namespace, stages: Stages, progress: Progress, footage: Footage, models: Models
-) -> Detections:
+def find_people(job: Job) -> Detections:
     """Stage 1: keypoints of everybody, from a file, or from the detector and then kept in detections.npz."""
+    arguments, models, footage = job.arguments, job.models, job.footage
 
     def check(skeleton: Skeleton) -> None:
         """What can be refused is refused before the video is gone through."""
         for model in filter(None, (models.joints, models.mesh)):
-            check_can_feed(skeleton, model.skeleton)
+            if not only_hands_lack(skeleton, model.skeleton):
+                check_can_feed(bare_hand(skeleton), bare_hand(model.skeleton))
         if arguments.anonymize:
             check_can_anonymize(skeleton)
 
@@ -214,7 +266,7 @@ def find_people(
             fps=footage.fps,
         )
         check(detections.skeleton)
-        stages.depends_on(
+        job.stages.depends_on(
             file=file_identity(footage.keypoint_file),
             video=video,
             joint_format=detections.skeleton.name,
@@ -222,23 +274,21 @@ def find_people(
             fps=footage.fps,
         )
         return footage.at_constant_rate(detections)
-    path = stages.folder / "detections.npz"
+    path = job.stages.folder / "detections.npz"
+    name = arguments.detector or ("mediapipe_hands" if models.of_hands else "mediapipe")
+    if models.of_hands and not arguments.detector:
+        logger.info(f"the model lifts one hand ({models.main.skeleton.name}): --detector {name}")
     options = parse_overrides(arguments.detector_option, "--detector_option")
     load = partial(Detections.load, path)
-    with stages.stage(
-        "detect", [path], load, video=video, detector=arguments.detector, options=options
-    ) as stored:
+    with job.stages.stage("detect", [path], load, video=video, detector=name, options=options) as stored:
         if stored is not None:
             check(stored.skeleton)
             return stored
-        if arguments.device and "device" in inspect.signature(DETECTORS.get(arguments.detector)).parameters:
+        if arguments.device and "device" in inspect.signature(DETECTORS.get(name)).parameters:
             options.setdefault("device", arguments.device)
-        detector = build_detector(arguments.detector, **options)
+        detector = build_detector(name, **options)
         check(detector.skeleton)
-        with (
-            closing_detector(detector),
-            progress.bar("detect", footage.num_frames) as advance,
-        ):
+        with closing_detector(detector), job.progress.bar("detect", footage.num_frames) as advance:
             detections = detect(
                 detector,
                 read_frames(footage.video),
@@ -252,33 +302,25 @@ def find_people(
 
 
 def lift_track(
-    arguments: argparse.Namespace,
-    stages: Stages,
-    progress: Progress,
-    footage: Footage,
-    models: Models,
-    track: Track,
-    num_frames: int,
+    job: Job, stages: Stages, track: Track, hands: Hands, num_frames: int
 ) -> tuple[WorldMotion, list[Path]]:
     """Stage 2: one person in 3D, and the files that hold it."""
-    model = models.main
+    arguments, models = job.arguments, job.models
     names = ("X3D.npy", "X3D_world.npz", "keypoints_2d.npz")
     files = x3d, x3d_world, keypoints = [stages.folder / name for name in names]
     inputs = {name: getattr(arguments, name) for name in LIFT_OPTIONS}
-    load = partial(WorldMotion.load, x3d_world, model.skeleton)
+    load = partial(WorldMotion.load, x3d_world, models.skeleton_of(track))
     with stages.stage("lift", files, load, track=track.id, models=models.identity, **inputs) as stored:
         if stored is not None:
             return stored, files
-        motion, frames, flag = motion_of(track, model, footage)
-        with progress.bar("lift", motion.num_frames) as advance:
-            if models.joints:
-                lifted = lift(model, motion, progress=advance)
-            else:
-                network = models.mesh.network
-                mesh = lift_mesh(models.mesh, motion, progress=advance)
-                lifted = motion_of_mesh(mesh, network.body, network.regressor, motion)
-        if arguments.smooth:
-            lifted = smooth(lifted, arguments.smooth)
+        lifted, frames, flag = lift_joints(job, models.main, track, hands)
+        save_poses(x3d, to_motionbert_units(lifted, models.main, pixel=arguments.pixel), frames, num_frames)
+        notes = [f"Joints are {smoothing_note(arguments.smooth)}."] if arguments.smooth else []
+        if models.hands:
+            theirs = hands.tracks[track.id]
+            of_side = {hand.side: LiftedHand(*lift_joints(job, models.hands, hand)) for hand in theirs}
+            lifted, flag = join_hands(lifted, frames, flag, of_side, models.hands.skeleton)
+            notes.append(hands_note(of_side, num_frames))
         world = make_world(
             lifted,
             frames,
@@ -287,119 +329,62 @@ def lift_track(
             stature_m=arguments.stature,
             pitch_deg=arguments.pitch,
             focal_px=arguments.focal,
+            hand_length_m=arguments.hand_length,
         )
-        if arguments.smooth:
-            world = replace(world, notes=(*world.notes, f"Joints are {smoothing_note(arguments.smooth)}."))
-        save_keypoints(keypoints, track, motion, frames, flag, num_frames)
-        save_poses(x3d, to_motionbert_units(lifted, model, pixel=arguments.pixel), frames, num_frames)
+        world = replace(world, notes=(*world.notes, *notes))
+        save_keypoints(keypoints, hands.joined(track), lifted, frames, flag, num_frames)
         world.save(x3d_world)
     return world, files
 
 
-def motion_of(track: Track, model: Lifter, footage: Footage) -> tuple[Motion, np.ndarray, np.ndarray]:
-    """A track in a model's joint format: motion, its frames of the video, flags."""
+def lift_joints(
+    job: Job, model: Lifter, track: Track, hands: Hands | None = None
+) -> tuple[Motion, np.ndarray, np.ndarray]:
+    """What a model makes of a person or a hand: the motion, its frames of the video, and flags."""
+    motion, frames, flag = motion_of(job, model, track, hands)
+    with job.progress.bar("lift", motion.num_frames) as advance:
+        if isinstance(model, MeshLifter):
+            body, regressor = model.network.body, model.network.regressor
+            lifted = motion_of_mesh(lift_mesh(model, motion, progress=advance), body, regressor, motion)
+        elif is_one_hand(model.skeleton):
+            lifted = lift_hand(model, motion, track.side, progress=advance)
+        else:
+            lifted = lift(model, motion, progress=advance)
+    # constant limb lengths go here: of bodies and hands, before anything is smoothed
+    if job.arguments.smooth:
+        lifted = smooth(lifted, job.arguments.smooth)
+    return lifted, frames, flag
+
+
+def motion_of(
+    job: Job, model: Lifter, track: Track, hands: Hands | None = None
+) -> tuple[Motion, np.ndarray, np.ndarray]:
+    """A track in a model's joint format, fingers included if it has some: motion, its frames of the video, flags."""
+    if hands and only_hands_lack(track.skeleton, model.skeleton):
+        track = hands.joined(track)
+    footage = job.footage
     return track_motion(track, model.skeleton, fps=footage.fps, size_px=footage.size_px, source=footage.name)
 
 
 def lift_body(
-    arguments: argparse.Namespace,
-    stages: Stages,
-    progress: Progress,
-    footage: Footage,
-    model: MeshLifter | None,
-    track: Track,
-    world: WorldMotion,
+    job: Job, stages: Stages, track: Track, world: WorldMotion
 ) -> tuple[tuple[MeshMotion, Skin] | None, list[Path]]:
     """Stage 2b, with --mesh: the person's body, placed where the joints are, and the files that hold it."""
+    model = job.models.mesh
     if model is None:
         return None, []
     body, regressor = model.network.body, model.network.regressor
     files = mesh_npz, mesh_glb = [stages.folder / name for name in ("mesh.npz", "mesh.glb")]
     with stages.stage("mesh", files, partial(MeshMotion.load, mesh_npz)) as mesh:
         if mesh is None:
-            motion, frames, _ = motion_of(track, model, footage)
-            with progress.bar("mesh", motion.num_frames) as advance:
+            motion, frames, _ = motion_of(job, model, track)
+            with job.progress.bar("mesh", motion.num_frames) as advance:
                 mesh = lift_mesh(model, motion, progress=advance)
             # a body of the given height, or of height 1 where units are arbitrary
-            mesh = place_mesh(mesh, body, regressor, world, frames, stature=arguments.stature or 1.0)
+            mesh = place_mesh(mesh, body, regressor, world, frames, stature=job.arguments.stature or 1.0)
             mesh.save(mesh_npz)
             write_gltf(mesh_glb, mesh, skin_of(body, mesh))
     return (mesh, skin_of(body, mesh)), files
-
-
-def export(stages: Stages, progress: Progress, world: WorldMotion) -> list[Path]:
-    """Stage 3: files for other programs, made from the 3D result alone."""
-    exports = {stages.folder / export.file_name: export for export in map(EXPORTS.get, EXPORTS.names())}
-    with stages.stage("export", list(exports)) as stored:
-        if stored is None:
-            with progress.bar("export", world.num_frames) as advance:
-                for path, (_, write) in exports.items():
-                    write(path, world)
-                    advance(world.num_frames / len(exports))
-    return list(exports)
-
-
-def render(
-    arguments: argparse.Namespace,
-    stages: Stages,
-    progress: Progress,
-    footage: Footage,
-    models: Models,
-    detections: Detections,
-    tracks: list[Track],
-    people: list[Person],
-) -> list[Path]:
-    """Stage 4: everybody's skeleton on the video, and each person in 3D; no files if nothing may be rendered."""
-    if arguments.no_render:
-        return []  # videos that lie there from other options, perhaps with faces, are none of this result
-    overlay = stages.folder / "overlay.mp4"
-    tasks = {person.stages.folder / "X3D.mp4": partial(render_world, world=person.world) for person in people}
-    for person in people:
-        if person.mesh:
-            draw = partial(render_mesh, mesh=person.mesh[0], body=models.mesh.network.body)
-            tasks[person.stages.folder / "mesh.mp4"] = draw
-    if footage.video:
-        tasks[overlay] = partial(
-            render_overlay,
-            video=footage.video,
-            tracks=tracks,
-            anonymize=HeadBlur(detections) if arguments.anonymize else None,
-        )
-    stages.depends_on(people=[person.stages.key for person in people])
-    with stages.stage("render", list(tasks), anonymize=arguments.anonymize) as stored:
-        if stored is None:
-            with progress.bar("render", detections.num_frames) as advance:
-                # side by side, because each spends half of its time waiting for its encoder
-                side_by_side([partial(draw_to, draw, path) for path, draw in tasks.items()], advance)
-    return list(tasks)
-
-
-def draw_to(draw: Callable[..., None], path: Path, progress: Callable[[int], object]) -> None:
-    draw(path, progress=progress)
-
-
-def make_page(
-    person: Person, progress: Progress, footage: Footage, facts: dict[str, str], files: list[Path]
-) -> Path:
-    """Stage 5: report.html, which shows it all in a browser."""
-    stages, world = person.stages, person.world
-    path = stages.folder / "report.html"
-    overlays = [file for file in files if file.name == "overlay.mp4"]
-    stages.depends_on(pictures=[file_identity(file) for file in overlays])
-    with stages.stage("page", [path], shown=[file.name for file in files], facts=facts) as stored:
-        if stored is None:
-            with progress.bar("page", world.num_frames) as advance:
-                write_page(
-                    path,
-                    world=world,
-                    mesh=person.mesh,
-                    overlay=overlays[0] if overlays else None,
-                    summary=facts,
-                    downloads=files,
-                    title=footage.name,
-                )
-                advance(world.num_frames)
-    return path
 
 
 def run() -> int:

@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from lib.config import add_config_flags, dump_config, load_config
 from lib.data.augment import Augment
 from lib.data.build import build_augment
 from lib.data.checks import check_split_overlap, raise_or_log
+from lib.data.hand_sides import check_hand_sides
 from lib.data.motion import Motion
 from lib.data.targets import relative_target
 from lib.data.training_data import build_training_data, checkpoint_meta
@@ -52,9 +54,9 @@ from lib.training_state import TrainingState
 logger = logging.getLogger("ergolift")
 
 
-def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None, description: str | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_config_flags(parser)
     add_legacy_flags(parser)
@@ -62,9 +64,10 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> int:
-    arguments = parse_arguments(argv)
-    config = load_config(arguments.config, flag_overrides(arguments), task="pose3d")
+def main(argv: list[str] | None = None, task: str = "pose3d", description: str | None = __doc__) -> int:
+    """Train or evaluate a config of a task: "pose3d", which takes those of hands too, or "hand"."""
+    arguments = parse_arguments(argv, description)
+    config = load_config(arguments.config, flag_overrides(arguments, task), task=task)
     if arguments.print_config:
         print(dump_config(config), end="")
         return 0
@@ -102,6 +105,7 @@ def train(arguments: argparse.Namespace, config: Any, skeleton: Skeleton, runtim
     data = build_training_data(config, skeleton)
     validation = None if config.no_eval else build_evaluation_set(config, skeleton, config.eval_split)
     test = build_test_set(config, skeleton, validation)
+    raise_or_log(check_hand_sides(data.labelled_motion))
     for other in {validation, test} - {None}:
         raise_or_log(check_split_overlap(data.labelled_motion, other.motion))
     training = Training(
@@ -281,9 +285,14 @@ def start_from_pretrained(
     logger.info(f"starting from {path}: " + "\n  ".join(loaded.lines()))
 
 
-if __name__ == "__main__":
+def run_script(main: Callable[[], int]) -> None:
+    """Leave with what ``main`` returns, or after a user's mistake with one line and code 2."""
     try:
         sys.exit(main())
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -23,7 +23,8 @@ from lib.config_text import sections
 from lib.config_yaml import Mistake, ParsedYaml, parse_scalar, parse_value, read_yaml
 from lib.errors import UserError
 from lib.files import atomic_write_text
-from lib.skeleton import Skeleton
+from lib.hands import hands_of, is_hand_format
+from lib.skeleton import Skeleton, load_skeleton
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,9 @@ def load_config(
     """Resolved config of a file: flat keys; ``losses`` and ``worker`` are blocks.
 
     ``overrides`` are ``key=value`` texts as ``--set`` takes them (a dot reaches into a block), or a dict.
-    ``task`` "pose3d" or "mesh" refuses files of the other; None takes both. What was assumed is logged.
+    ``task`` "pose3d", "hand" or "mesh" refuses files of others, but "pose3d" takes "hand" too, which is a kind of it;
+    None takes all. A file that does not say its task is of the one that is asked for if its keys allow it. What was
+    assumed is logged.
     Raises ``ConfigError`` with every mistake: unknown or doubled keys, values that are not allowed, keys that
     contradict each other or the joint format.
     """
@@ -140,7 +143,7 @@ def parse_overrides(overrides: Iterable[str] | Mapping[str, Any], flag: str = OV
 
 
 def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: str | None) -> EasyDict:
-    found = str(parsed.values.get("task", _task_of(parsed.values)))
+    found = str(parsed.values.get("task", _task_of(parsed.values, task)))
     if found not in SCHEMAS:
         raise ConfigError(name, [_mistake(parsed, name, ("task",), f"must be one of {', '.join(SCHEMAS)}")])
     schema = SCHEMAS[found]
@@ -149,8 +152,9 @@ def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: 
     except legacy.NotBuiltError as error:
         place = parsed.places.get((error.key,), (name, 0))
         raise ConfigError(name, [Mistake(*place, str(error))]) from None
-    if task is not None and found != task:
-        hint = "; meshes: train_mesh.py, and infer_wild.py --mesh" if found == "mesh" else ""
+    if task is not None and not issubclass(schema, SCHEMAS[task]):
+        hints = {"mesh": "; meshes: train_mesh.py, and infer_wild.py --mesh", "pose3d": "; bodies: train.py"}
+        hint = hints.get(found, "")
         raise UserError(f"{name}: this is a config of task {found}, where one of task {task} is needed{hint}")
     for key, value in in_blocks.items():
         _set_in_block(raw, key.split("."), value, schema)
@@ -163,8 +167,8 @@ def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: 
     right = {key: value for key, value in raw.items() if key not in wrong}
     values = schema.model_validate(stand_ins | right).model_dump()
     skeleton, against, skeleton_notes = skeleton_findings(values, wrong)
-    findings += [*contradictions(values, wrong), *against]
-    unused = dict(unused_keys(values, wrong)) if "reader" in values else {}
+    findings += [*contradictions(values, wrong, skeleton), *against]
+    unused = dict(unused_keys(schema, values, wrong)) if "reader" in values else {}
     if not legacy.is_old(parsed.values):
         findings += [(path, text) for path, text in unused.items() if _beside_reader(parsed, name, path)]
     if findings or parsed.mistakes:
@@ -186,10 +190,16 @@ def _beside_reader(parsed: ParsedYaml, name: str, path: KeyPath) -> bool:
     return any(place[0] in above for words, place in parsed.places.items() if words[0] == path[0])
 
 
-def _task_of(raw: Mapping[str, Any]) -> str:
-    """Task that more of the keys belong to alone."""
-    pose, mesh = (raw.keys() & SCHEMAS[task].model_fields.keys() for task in ("pose3d", "mesh"))
-    return "mesh" if len(mesh - pose) > len(pose - mesh) else "pose3d"
+def _task_of(raw: Mapping[str, Any], wanted: str | None) -> str:
+    """Task that more of the keys belong to alone; hand rather than pose3d where wanted, or by the joint format."""
+    pose, mesh = (raw.keys() & SCHEMAS[task].model_fields.keys() for task in ("hand", "mesh"))
+    if len(mesh - pose) > len(pose - mesh):
+        return "mesh"
+    try:
+        of_hands = is_hand_format(load_skeleton(str(raw.get("joint_format"))))
+    except UserError:
+        of_hands = False  # what is wrong with it is told later
+    return "hand" if of_hands or wanted == "hand" else "pose3d"
 
 
 def _set_in_block(raw: dict[str, Any], path: list[str], value: Any, schema: type[Keys]) -> None:
@@ -207,6 +217,8 @@ def _filled(values: dict[str, Any], skeleton: Skeleton, schema: type[Keys]) -> d
         values["joint_format"] = skeleton.name
     values |= {"num_joints": skeleton.num_joints, "root": list(skeleton.root), "root_idx": skeleton.root_idx}
     values["eval_batch_size"] = values["eval_batch_size"] or values["batch_size"]
+    if values["flip"] is None:
+        values["flip"] = len(hands_of(skeleton)) == 2
     if "skip_sources" in values and values["skip_sources"] is None:
         values["skip_sources"] = list(legacy.H36M_FAULTY_SOURCES) if values["reader"] == "h36m" else []
     return {key: values[key] for _, keys in sections(schema) for key in keys}

@@ -17,11 +17,13 @@ from lib.config_schema import (
     READER_KEYS,
     SCHEMAS,
     USED_BY_CLIPS,
+    HandConfig,
     Keys,
-    Pose3DConfig,
+    MeshConfig,
 )
 from lib.config_text import annotation_of, bounds_text, choices, values_text
 from lib.errors import UserError, did_you_mean
+from lib.hands import hands_of
 from lib.skeleton import Skeleton, list_skeletons, load_skeleton
 
 KeyPath = tuple[str | int, ...]
@@ -32,7 +34,7 @@ def schema_findings(schema: type[Keys], raw: dict[str, Any]) -> list[Finding]:
     """Unknown and missing keys, wrong types, values out of range, unknown losses: one finding a key."""
     found: dict[KeyPath, str] = {}
     losses = raw.get("losses")
-    names = LOSS_NAMES if schema is Pose3DConfig else MESH_LOSS_NAMES
+    names = MESH_LOSS_NAMES if schema is MeshConfig else LOSS_NAMES
     for name in losses if isinstance(losses, dict) else ():
         if name not in names:
             text = f"unknown loss{did_you_mean(name, names)}; known: {', '.join(names)}"
@@ -83,7 +85,9 @@ def _missing_format(num_joints: Any) -> str:
     return f"is missing{given}; known: {', '.join(known)}"
 
 
-def contradictions(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:
+def contradictions(
+    values: dict[str, Any], wrong: set[str], skeleton: Skeleton | None = None
+) -> Iterator[Finding]:
     """Keys that are right by themselves but not together; those named in ``wrong`` are left out."""
 
     def fine(*keys: str) -> bool:
@@ -103,6 +107,23 @@ def contradictions(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]
         yield from _set_contradictions(values["sets"], values["epochs"])
     if fine("losses") and not any(values["losses"].values()):
         yield ("losses",), "at least one loss needs a weight greater than 0"
+    if values["task"] == HandConfig.model_fields["task"].get_default() and skeleton is not None:
+        yield from _hand_contradictions(values, skeleton)
+
+
+def _hand_contradictions(values: dict[str, Any], skeleton: Skeleton) -> Iterator[Finding]:
+    """What a config of hands cannot ask of its joint format."""
+    hands = hands_of(skeleton)
+    if not hands:
+        text = f"{skeleton.name} has no hand with fingers; train_hand.py needs one, train.py is for bodies"
+        yield ("joint_format",), text
+    for key in ("flip", "eval_flip"):
+        if values[key] and len(hands) == 1:
+            yield (
+                (key,),
+                f"{skeleton.name} has one hand, and a mirrored right hand is a left hand: leave {key} out or write "
+                f"{key}: False (left hands in the data are mirrored to right ones by mirror_left)",
+            )
 
 
 def _set_contradictions(sets: list[dict[str, Any]], epochs: int) -> Iterator[Finding]:
@@ -126,14 +147,15 @@ def _set_contradictions(sets: list[dict[str, Any]], epochs: int) -> Iterator[Fin
         yield ("sets",), f"epoch {empty[0]} of {epochs} trains on none of them"
 
 
-def unused_keys(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:
+def unused_keys(schema: type[Keys], values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:
     """Keys of data with a value of their own that none of the config's readers takes."""
     if wrong & {"reader", "train_reader", "readers_2d"}:
         return
     readers = list(dict.fromkeys(filter(None, (values["reader"], values["train_reader"]))))
     taken = {key for reader in (*readers, *values["readers_2d"]) for key in READER_KEYS[reader]}
-    for key in sorted({key for keys in READER_KEYS.values() for key in keys} - taken - USED_BY_CLIPS - wrong):
-        default = Pose3DConfig.model_fields[key].get_default()
+    of_readers = {key for keys in READER_KEYS.values() for key in keys} & values.keys()
+    for key in sorted(of_readers - taken - USED_BY_CLIPS - wrong):
+        default = schema.model_fields[key].get_default()
         default = default.model_dump() if isinstance(default, Keys) else default
         if values[key] not in (None, default):
             does = "the reader {} does" if len(readers) == 1 else "the readers {} do"

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic.fields import FieldInfo
 
-from lib.config_schema import LOSS_NAMES, MESH_LOSS_NAMES, SCHEMAS, Interval, Keys, MeshSetKeys, WorkerKeys
+from lib.config_schema import (
+    LOSS_NAMES,
+    MESH_LOSS_NAMES,
+    SCHEMAS,
+    Interval,
+    Keys,
+    MeshSetKeys,
+    RokokoKeys,
+    WorkerKeys,
+)
 
 _LIMITS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
 _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
@@ -17,15 +26,26 @@ def sections(schema: type[Keys]) -> list[tuple[str, list[str]]]:
     """Heading and keys of each block of a schema, in the order of reading."""
     found: list[tuple[str, list[str]]] = []
     seen: set[str] = set()
-    bases = [base for base in schema.__bases__ if issubclass(base, Keys)]
-    for part in [schema, *bases]:
+    for part in [schema, *_blocks(schema)]:
         own = [key for parent in reversed(part.__mro__) for key in vars(parent).get("__annotations__", {})]
         keys = [key for key in dict.fromkeys(own) if key in part.model_fields and key not in seen]
         if part is schema:
             keys = ["task"]
         seen |= set(keys)
-        found.append(((part.__doc__ or "").strip(), keys))
+        if keys:
+            found.append(((part.__doc__ or "").strip(), keys))
     return found
+
+
+def _blocks(schema: type[Keys]) -> list[type[Keys]]:
+    """Blocks that a task is made of; those of a task that it is a kind of stand for that task."""
+    bases = [base for base in schema.__bases__ if issubclass(base, Keys)]
+    return [block for base in bases for block in (_blocks(base) if "task" in base.model_fields else [base])]
+
+
+def _above(schema: type[Keys]) -> type[Keys] | None:
+    """The task that a task is a kind of (pose3d of hand), or None."""
+    return next((base for base in schema.__bases__ if base in SCHEMAS.values()), None)
 
 
 def annotation_of(schema: type[Keys], path: tuple[str | int, ...]) -> Any:
@@ -85,24 +105,34 @@ def config_reference() -> str:
     for task, schema in SCHEMAS.items():
         (title, _), *blocks = sections(schema)
         text += ["", f"## {title} (`task: {task}`)"]
+        if above := _above(schema):
+            other = above.model_fields["task"].get_default()
+            text += ["", f"The keys of `task: {other}`, of which these are new or have other defaults."]
+            blocks = [("Keys", [key for key in schema.model_fields if _is_own(schema, above, key)])]
         for heading, keys in blocks:
             text += ["", f"### {heading}", "", *_table(schema, keys)]
-        for key, block in (("worker", WorkerKeys),) if task == "pose3d" else (("sets", MeshSetKeys),):
-            text += [
-                "",
-                f"### {block.__doc__}: keys of `{key}`",
-                "",
-                *_table(block, list(block.model_fields)),
-            ]
-        names = LOSS_NAMES if task == "pose3d" else MESH_LOSS_NAMES
-        text += ["", "Names of losses: " + ", ".join(f"`{name}`" for name in names) + "."]
+        key, block = _EXPLAINED[task]
+        text += ["", f"### {block.__doc__}: keys of `{key}`", "", *_table(block, list(block.model_fields))]
+        if not above:
+            names = MESH_LOSS_NAMES if task == "mesh" else LOSS_NAMES
+            text += ["", "Names of losses: " + ", ".join(f"`{name}`" for name in names) + "."]
     return "\n".join(text) + "\n"
+
+
+# the block of keys that each task's tables end with
+_EXPLAINED = {"pose3d": ("worker", WorkerKeys), "hand": ("rokoko", RokokoKeys), "mesh": ("sets", MeshSetKeys)}
+
+
+def _is_own(schema: type[Keys], above: type[Keys], key: str) -> bool:
+    """Whether a key is new in a task, or has another default there, beside the task that it is a kind of."""
+    field, other = schema.model_fields[key], above.model_fields.get(key)
+    return key != "task" and (other is None or field.get_default() != other.get_default())
 
 
 _INTRODUCTION = """\
 Made from `lib/config_schema.py` by `lib.config_text.config_reference`; a test holds it up to date.
 
-A config is one YAML file. Keys are flat; only `losses`, `worker` and `sets` hold keys of their own.
+A config is one YAML file. Keys are flat; only `losses`, `worker`, `rokoko` and `sets` hold keys of their own.
 
 - `base: other.yaml`, relative to the file, inherits from another config; blocks are merged key by key.
 - `--set key=value` overrides a key, `--set losses.velocity=10` a key of a block. It may stand several times.

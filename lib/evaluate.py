@@ -19,6 +19,7 @@ from lib.draw import prediction_sheet
 from lib.engine import Runtime
 from lib.errors import UserError
 from lib.geometry import flip_pose
+from lib.hands import finger_rows
 from lib.skeleton import Skeleton
 
 # Measures that every table and metrics.json carry: key -> (heading, function of (prediction, truth) in mm).
@@ -131,8 +132,9 @@ def evaluate(
 ) -> Evaluation:
     """Compare root-relative poses (F, J, 3) in mm with a set's labels on the frames that are ``kept`` (F,) bool.
 
-    The summary holds frame means, means over actions (published Human3.6M figures are these), per action and per
-    joint errors, PCK and AUC, velocity and acceleration errors per frame step, and the limb-length error.
+    The summary holds frame means, means over actions (published Human3.6M figures are these), errors per action, per
+    joint and, of formats with hands, per finger, PCK and AUC, velocity and acceleration errors per frame step, and
+    the limb-length error.
     Raises ``UserError`` if no frame is kept or a prediction is not finite.
     """
     truth = truth_mm(motion, skeleton)
@@ -165,6 +167,8 @@ def evaluate(
         key: _mean(np.array([row[key] for row in summary["actions"].values()])) for key in POSE_MEASURES
     }
     summary["per_joint_mm"] = dict(zip(skeleton.joints, map(float, per_joint), strict=True))
+    if rows := finger_rows(skeleton):
+        summary["fingers_mm"] = {name: float(per_joint[joints].mean()) for name, joints in rows.items()}
     summary["frames"], summary["frames_left_out"] = int(kept.sum()), int((~kept).sum())
     return Evaluation(per_frame, per_joint, summary)
 

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lib.errors import UserError
+from lib.hands import hands_of
+from lib.skeleton import load_skeleton
 
 # Weights of losses. What the angle keys mean depends on the file: see ANGLE_LOSSES.
 LOSS_KEYS = {
@@ -44,6 +46,7 @@ MESH_SETS: tuple[tuple[str, str, str, str | None, dict[str, Any]], ...] = (
     ("dt_file_pw3d", "pw3d", "pickle", None, {"train": False, "res_w": 1920, "res_h": 1920}),
 )
 MESH_SET_KEYS = (*(key for key, *_ in MESH_SETS), "warmup_h36m", "warmup_coco", "train_pw3d")
+JOINTS_OF_A_HAND = 21
 # Keys that the old code reads nowhere.
 DROPPED_KEYS = ("dataset", "dropout_loc")
 
@@ -108,7 +111,9 @@ def translate(raw: Mapping[str, Any], task: str = "pose3d") -> tuple[dict[str, A
         new["joint_format"] = "H36M-17"
         new.setdefault("root_idx", 0)
         notes.append("joint_format is not given: 17 joints are taken for H36M-17, root 0")
-    if task == "pose3d" and "reader" not in new:
+    if task == "hand" and is_old(raw):
+        _translate_hands(new, notes)
+    if task != "mesh" and "reader" not in new:
         _tell_reader(new, notes)
     if task == "mesh" and "sets" not in new:
         _translate_mesh_sets(new, notes)
@@ -139,6 +144,25 @@ def _translate_losses(new: dict[str, Any], notes: list[str]) -> bool:
     if used:
         notes.append(f"{', '.join(used)} beside a joint_format: 1 - cosine as in the fork, not upstream's L1")
     return True
+
+
+def _translate_hands(new: dict[str, Any], notes: list[str]) -> None:
+    """Undo what the fork's files of hands say and cannot mean: a mirrored hand, the joints of another format."""
+    try:
+        skeleton = load_skeleton(str(new.get("joint_format")))
+    except UserError:
+        return
+    if len(hands_of(skeleton)) == 1 and new.get("flip") is True:
+        new["flip"] = new["eval_flip"] = False
+        notes.append(
+            f"flip: True is taken for False: {skeleton.name} has one hand, and a mirrored right hand is a left hand"
+        )
+    if len(hands_of(skeleton)) == 2 and new.get("num_joints") == JOINTS_OF_A_HAND:
+        new["num_joints"] = skeleton.num_joints
+        notes.append(
+            f"num_joints: {JOINTS_OF_A_HAND} are those of one hand; the {skeleton.num_joints} of {skeleton.name} "
+            "are taken"
+        )
 
 
 def _translate_mesh_sets(new: dict[str, Any], notes: list[str]) -> None:
@@ -258,7 +282,7 @@ def flag_overrides(arguments: argparse.Namespace, task: str = "pose3d") -> list[
     keys = {
         "seed": "seed",
         "eval_split": "test_set_keyword",
-        **({"test_split": "test_set_keyword"} if task == "pose3d" else {}),
+        **({"test_split": "test_set_keyword"} if task != "mesh" else {}),
         "log_every_steps": "print_freq",
         "res_w": "res_w",
         "res_h": "res_h",

@@ -87,11 +87,42 @@ def evaluate_mesh(
                 total.index_add_(0, frames[rows], error.cpu().double())
         count.index_add_(0, frames, torch.ones_like(frames, dtype=count.dtype))
     model.train(was_training)
+    _check_covered(count)
+    return _summary({name: (total / count).numpy() for name, total in sums.items()}, clips, common)
+
+
+@torch.no_grad()
+def predict_joints(
+    model: MeshRegressor | MeanMesh, clips: MeshClips, runtime: Runtime, *, flip: bool
+) -> np.ndarray:
+    """Predicted joints (F,J,3) mm of every frame of a set, relative to the format's root, in camera axes.
+
+    Frames that several clips cover have the mean of what is predicted. Raises ``UserError`` for frames in no clip.
+    """
+    was_training = model.training
+    model.eval()
+    total, count = torch.zeros(0), torch.zeros(clips.num_frames)
+    for ids in torch.arange(len(clips)).split(max(1, FRAMES_AT_ONCE // clips.clip_len)):
+        batch = clips.batch(ids)
+        frames = batch["frames"].flatten()
+        with runtime.autocast():
+            joints = model.predict(batch["input"].to(runtime.device), flip)["kp_3d"]
+        joints = (joints - clips.skeleton.root_of(joints)).float().flatten(0, 1).cpu()
+        if not len(total):
+            total = torch.zeros(clips.num_frames, *joints.shape[1:])
+        total.index_add_(0, frames, joints)
+        count.index_add_(0, frames, torch.ones(len(frames)))
+    model.train(was_training)
+    _check_covered(count)
+    return (total / count[:, None, None]).numpy()
+
+
+def _check_covered(count: Tensor) -> None:
+    """Raise ``UserError`` for frames that were predicted no time."""
     if not bool((count > 0).all()):
         raise UserError(
             f"{int((count == 0).sum())} frames of the set lie in no clip; use a stride of at most clip_len"
         )
-    return _summary({name: (total / count).numpy() for name, total in sums.items()}, clips, common)
 
 
 def mesh_errors(

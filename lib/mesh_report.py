@@ -17,9 +17,10 @@ from lib.engine import Runtime
 from lib.errors import UserError
 from lib.evaluate import table
 from lib.files import atomic_write_text
-from lib.mesh_evaluation import MESH_MEASURES
+from lib.mesh_evaluation import MESH_MEASURES, predict_joints
 from lib.mesh_target import mesh_target
 from lib.model.mesh_regressor import MeshRegressor
+from lib.pose_result import save_predictions
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ def write_mesh_report(
 ) -> str:
     """Write the measures of ``evaluate_mesh`` (with ``baselines``) and a picture; returns the table's text.
 
-    Files: metrics.json, table.txt, meshes.png (frames spread over the set, truth beside prediction).
+    Files: metrics.json, table.txt, predictions.npz (joints of every frame in mm, for ``tools/compare.py``), meshes.png
+    (frames spread over the set, truth beside prediction).
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -46,6 +48,7 @@ def write_mesh_report(
     text = mesh_report_text(summary)
     atomic_write_text(out / "metrics.json", json.dumps(summary, indent=1) + "\n")
     atomic_write_text(out / "table.txt", text + "\n")
+    save_predictions(out / "predictions.npz", predict_joints(model, clips, runtime, flip=flip), clips.motion)
     try:
         draw_meshes(out / "meshes.png", model, clips, runtime, flip)
     except UserError as error:

@@ -21,6 +21,7 @@ from lib.evaluate import (
     table,
 )
 from lib.files import atomic_path, atomic_write_text
+from lib.pose_result import save_predictions
 
 COLUMNS = {key: f"{heading} mm" for key, (heading, _) in POSE_MEASURES.items()}
 
@@ -39,9 +40,10 @@ def write_report(
     """Write everything about predictions (F, J, 3) of a set into a folder; returns the table's text.
 
     ``prediction`` and ``untrained`` are in the units of the set's batches. Files: ``metrics.json`` (frame means,
-    action means, per action, per joint, baselines, and ``extra``), ``X3D.npy`` (F, J, 3) px as MotionBERT writes
-    it (a root-relative pose lies in the middle of the image), ``X3D_mm.npy`` (F, J, 3) mm relative to the root,
-    ``predictions.png``, ``table.txt``. Without a training set the baselines that need it are left out.
+    action means, per action, per joint, per finger, baselines, and ``extra``), ``X3D.npy`` (F, J, 3) px as MotionBERT
+    writes it (a root-relative pose lies in the middle of the image), ``X3D_mm.npy`` (F, J, 3) mm relative to the root,
+    ``predictions.npz`` (the same with the name of each frame, for comparisons), ``predictions.png``, ``table.txt``.
+    Without a training set the baselines that need it are left out.
     """
     motion, skeleton = Motion.concat(clips.motions), clips.skeleton
     try:
@@ -57,7 +59,7 @@ def write_report(
     baselines = {}
     for name, pose_mm in others.items():
         summary = evaluate(pose_mm, motion, skeleton, kept=kept, pck_threshold_mm=pck_threshold_mm).summary
-        baselines[name] = {key: summary[key] for key in POSE_MEASURES}
+        baselines[name] = {key: summary[key] for key in (*POSE_MEASURES, "fingers_mm") if key in summary}
 
     summary = {**result.summary, "baselines": baselines, **extra}
     text = report_text(summary)
@@ -68,6 +70,7 @@ def write_report(
     for name, array in (("X3D.npy", prediction_px), ("X3D_mm.npy", prediction_mm)):
         with atomic_path(out / name) as temporary:
             np.save(temporary, array.astype(np.float32))
+    save_predictions(out / "predictions.npz", prediction_mm, motion)
     rows = np.flatnonzero(kept)
     draw_predictions(
         out / "predictions.png",
@@ -90,6 +93,8 @@ def report_text(summary: Mapping[str, Any]) -> str:
         **summary["baselines"],
     }
     parts.append(table(lifters, COLUMNS, "all frames"))
+    if "fingers_mm" in summary:
+        parts.append(finger_table(summary))
     ratios = [
         f"{values['mpjpe_mm'] / model['mpjpe_mm']:.2f} x {name}"
         for name, values in summary["baselines"].items()
@@ -105,6 +110,16 @@ def report_text(summary: Mapping[str, Any]) -> str:
         f"velocity {_mm(summary['mpjve_mm'])}, acceleration {_mm(summary['acceleration_error_mm'])} a frame step"
     )
     return "\n\n".join(parts)
+
+
+def finger_table(summary: Mapping[str, Any]) -> str:
+    """MPJPE of each finger, this model beside the baselines."""
+    lifters = {"this model": summary, **summary["baselines"]}
+    rows = {
+        finger: {name: measures["fingers_mm"][finger] for name, measures in lifters.items()}
+        for finger in summary["fingers_mm"]
+    }
+    return table(rows, {name: name for name in lifters}, "MPJPE mm")
 
 
 def _mm(value: float | None) -> str:

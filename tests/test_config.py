@@ -10,7 +10,7 @@ import pytest
 from easydict import EasyDict
 
 from lib.config import ConfigError, add_config_flags, dump_config, load_config, save_config
-from lib.config_schema import LOSS_NAMES, READER_KEYS, SCHEMAS, Pose3DConfig, WorkerKeys
+from lib.config_schema import LOSS_NAMES, READER_KEYS, SCHEMAS, HandConfig, Pose3DConfig, WorkerKeys
 from lib.config_text import annotation_of, choices, config_reference, values_text
 from lib.config_yaml import parse_scalar
 from lib.data.augment import Augment
@@ -23,7 +23,7 @@ from lib.skeleton import list_skeletons, load_skeleton
 from lib.training_loop import Schedule
 
 ROOT = Path(__file__).parents[1]
-NO_EXPERIMENTS = ("skeletons", "splits", "bvh")  # folders of configs/ that hold other data
+NO_EXPERIMENTS = ("angles", "bvh", "ergo", "skeletons", "splits")  # folders of configs/ that hold other data
 EXPERIMENTS = [
     path.relative_to(ROOT)
     for path in sorted((ROOT / "configs").rglob("*.yaml"))
@@ -334,7 +334,54 @@ def test_task_is_told_from_the_keys(write):
         UserError, match=r"mesh\.yaml: this is a config of task mesh, where one of task pose3d"
     ):
         load_config(mesh, task="pose3d")
-    assert mistakes_of(write("task: dance\n")) == ["x.yaml:1: task = 'dance': must be one of pose3d, mesh"]
+    assert mistakes_of(write("task: dance\n")) == [
+        "x.yaml:1: task = 'dance': must be one of pose3d, hand, mesh"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("joint_format", "told"), [("Hand-21", "hand"), ("UBHand-48", "hand"), ("COCO-WholeBody-133", "pose3d")]
+)
+def test_task_of_a_format_of_hands_is_told(write, joint_format, told):
+    path = write(f"reader: worker\njoint_format: {joint_format}\n")
+    assert load_config(path).task == load_config(path, task="pose3d").task == told
+    assert load_config(path, task="hand").task == "hand", "whoever asks for hands gets their checks"
+    assert load_config(write(f"task: hand\nreader: worker\njoint_format: {joint_format}\n")).task == "hand"
+    path = write(f"task: pose3d\nreader: worker\njoint_format: {joint_format}\n")
+    with pytest.raises(UserError, match=r"a config of task pose3d, where one of task hand is needed"):
+        load_config(path, task="hand")
+
+
+def test_defaults_and_checks_of_hands(write):
+    one = write("reader: worker_hands\njoint_format: Hand-21\n")
+    config = load_config(one)
+    assert (config.flip, config.rootrel, config.root, config.mirror_left) == (False, True, ["Wrist"], True)
+    assert (config.eval_split, config.pck_threshold_mm) == ("validate", 50.0)
+    both = write("reader: worker\njoint_format: UBHand-48\n", "y.yaml")
+    assert load_config(both).flip is load_config(both, ["eval_flip=true"]).eval_flip is True
+    for key in ("flip", "eval_flip"):
+        assert mistakes_of(one, f"{key}=true") == [
+            f"--set: {key} = True: Hand-21 has one hand, and a mirrored right hand is a left hand: leave {key} out or "
+            f"write {key}: False (left hands in the data are mirrored to right ones by mirror_left)"
+        ]
+    body = write("reader: worker\njoint_format: RTM-37\n", "z.yaml")
+    assert mistakes_of(body, task="hand") == [
+        "z.yaml:2: joint_format = 'RTM-37': RTM-37 has no hand with fingers; train_hand.py needs one, train.py is "
+        "for bodies"
+    ]
+    assert mistakes_of(body, "mirror_left=true") == [
+        "--set: mirror_left = True: unknown key; it belongs to configs of task hand"
+    ]
+    assert set(config) == set(HandConfig.model_fields)
+    assert set(Pose3DConfig.model_fields) < set(HandConfig.model_fields)
+
+
+@pytest.mark.parametrize(("key", "root"), [("root", "left_shoulder"), ("root_idx", "0")])
+def test_root_of_both_arms_is_the_key_s_choice(write, key, root):
+    path = write("reader: worker\njoint_format: UBHand-48\n")
+    assert (load_config(path).root, load_config(path).root_idx) == (["left_shoulder", "right_shoulder"], None)
+    config = load_config(path, [f"{key}={root}"])
+    assert (config.root, config.root_idx) == (["left_shoulder"], 0)
 
 
 def test_one_key_of_the_other_task_does_not_change_the_task(write):
@@ -442,7 +489,6 @@ def test_keys_below_another_reader_fall_away(write):
 
 
 NOT_READ = {
-    "task": "chooses the schema",
     "backbone": "there is one",
     "num_joints": "checked against the joint format",
     "root_idx": "checked against the joint format, which with root says the same",
@@ -465,7 +511,7 @@ def test_every_key_is_read_somewhere():
                 read |= constants([node.slice])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "config.get":
                 read |= constants(node.args)
-    assert set(Pose3DConfig.model_fields) - read == set(NOT_READ)
+    assert set(HandConfig.model_fields) - read == set(NOT_READ)
 
 
 def is_config(node: ast.expr) -> bool:
@@ -480,7 +526,7 @@ def test_what_readers_and_augmentation_take_are_keys():
     load_readers()
     for taker in [Augment, *map(READERS.get, READERS.names())]:
         names = list(inspect.signature(taker).parameters)
-        assert set(names) - {"skeleton", "split"} <= set(Pose3DConfig.model_fields), taker
+        assert set(names) - {"skeleton", "split"} <= set(HandConfig.model_fields), taker
 
 
 @pytest.mark.parametrize("task", SCHEMAS)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     ["errors", "registry", "files", "allocator"],
     ["anatomy", "joint_format", "conversion", "skeleton", "geometry"],
-    ["angles", "body", "body_*", "smpl_*", "mesh_target"],
+    ["angles", "angle_*", "hands", "body", "body_*", "smpl_*", "mesh_target"],
     [
         *["config", "config_*", "legacy"],
         *[
@@ -29,7 +29,9 @@ LAYERS = [
         ],
     ],
     ["data", "model"],
+    ["pose_result"],
     ["evaluate", "evaluation_set", "mesh_evaluation", "mesh_report", "report", "ergo"],
+    ["comparison", "comparison_*"],
     ["wild"],
 ]
 STRANGERS = [("data", "model")]  # of one layer, but never import each other

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lib.config import load_config
-from lib.config_schema import Pose3DConfig, Reader
+from lib.config_schema import HandConfig, Reader
 from lib.data.build import build_motion, load_readers
 from lib.data.checks import check_motion, check_split_overlap
 from lib.data.clips import ClipSet, clip_frames
@@ -339,7 +339,7 @@ def test_every_reader_takes_config_keys_only():
     for name in READERS.names():
         keys = list(inspect.signature(READERS.get(name)).parameters)
         assert keys[:2] == ["skeleton", "split"]
-        assert set(keys[2:]) <= set(Pose3DConfig.model_fields)
+        assert set(keys[2:]) <= set(HandConfig.model_fields)
 
 
 def test_an_unknown_reader_lists_the_known_ones():

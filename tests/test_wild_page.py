@@ -16,7 +16,8 @@ import torch
 from lib.errors import UserError
 from lib.skeleton import load_skeleton
 from lib.wild import page as page_module
-from lib.wild.page import write_page
+from lib.wild.page import PageSection, write_page
+from lib.wild.page_data import json_block
 from lib.wild.records import Flag, WorldMotion
 from lib.wild.skin import skin_of
 from tests.example_mesh import example_body, example_mesh
@@ -385,6 +386,58 @@ def test_a_motion_with_nearly_nothing_in_it(browser, tmp_path, frames, absent):
         drag(tab, 40, 10)
         assert tab.is_visible("#unseen") == (absent == slice(None))
         assert "NaN" not in tab.inner_text("body")
+
+
+# ---- sections of others
+
+SECTION = PageSection(
+    title="Risk <of> this",
+    html='<p id="told"></p><button type="button" id="jump">Worst moment</button>',
+    script="""
+const risk = JSON.parse(document.getElementById("risk").textContent);
+ergolift.onTime((seconds, frame) => {
+  document.getElementById("told").textContent = `${seconds.toFixed(2)} s: ${risk[frame]}`;
+  ergolift.setJointColors(risk[frame] > 1 ? ergolift.joints.map(() => "#00ff00") : null);
+});
+document.getElementById("jump").addEventListener("click", () => ergolift.seek(1.5));
+""",
+    style="#told { color: rgb(1, 2, 3); }",
+    data=[json_block("risk", {number: int(number > 40) * 2 for number in range(FRAMES)})],
+)
+
+
+def green(tab):
+    """Pixels of the 3D view in the colour that the section paints joints with, near or far."""
+    png = base64.b64decode(picture(tab).split(",")[1])
+    blue, green, red, alpha = np.moveaxis(cv2.imdecode(np.frombuffer(png, np.uint8), -1).astype(int), -1, 0)
+    return int(((alpha == 255) & (green > red + 60) & (green > blue + 60)).sum())
+
+
+def test_a_section_of_others_follows_the_time_and_paints_the_joints(browser, tmp_path):
+    other = PageSection("Second", "<p>plain</p>", script="const risk = 'its own name';")
+    with opened(browser, make_page(tmp_path, overlay=False, sections=[SECTION, other])) as tab:
+        titles = tab.locator("h2").all_inner_texts()
+        assert titles[-3:] == ["Risk <of> this", "Second", "Files"]
+        assert tab.evaluate("getComputedStyle(document.getElementById('told')).color") == "rgb(1, 2, 3)"
+        assert tab.inner_text("#told") == "0.00 s: 0" and green(tab) == 0
+        tab.click("#jump")
+        assert frame_of(tab) == 45 and tab.inner_text("#told") == "1.50 s: 2"
+        everything = green(tab)
+        tab.evaluate("ergolift.seek(0.5)")
+        assert frame_of(tab) == 15 and green(tab) == 0
+        tab.evaluate("ergolift.setJointColors(ergolift.joints.map((_, at) => at ? null : '#00ff00'))")
+        assert 10 < green(tab) < everything / 2
+        assert tab.evaluate("[ergolift.joints[1], ergolift.time[30]]") == ["right_hip", 1.0]
+
+
+def test_the_policy_holds_for_sections_too(tmp_path):
+    texts = [
+        make_page(tmp_path, overlay=False, sections=sections).read_text() for sections in ([], [SECTION])
+    ]
+    policies = [re.search('Policy" content="([^"]*)"', text).group(1) for text in texts]
+    assert policies[0] != policies[1] and "unsafe" not in policies[1]
+    with pytest.raises(AssertionError, match="end its own element"):
+        make_page(tmp_path, sections=[PageSection("bad", "", script="</SCRIPT>")])
 
 
 # ---- the mesh

@@ -3,7 +3,8 @@
 Keys of a split: joint_2d (F,J,2) px, confidence (F,J) or (F,J,1), joint3d_image (F,J,3) px, camera_name,
 source, action, 2.5d_factor (F,) mm per px, joints_2.5d_image (F,J,3) mm. Only joint_2d and source must be
 there. Mesh sets add smpl_pose (F,72), axis-angle in camera axes, and smpl_shape (F,10). Ours may add size_px
-(2,) or (F,2), fps (one number, or one for each frame) and derived_joints (names).
+(2,) or (F,2), fps (one number, or one for each frame) and derived_joints (names); those of hands side, left or
+right (one word, or one for each frame), or joint_format, Hand-21-left.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.data.hand_sides import told_sides, with_hands_of_one_side
 from lib.data.motion import Labels, Motion
 from lib.errors import UserError, did_you_mean
 from lib.files import load_pickle
@@ -41,11 +43,13 @@ def motion_from_split(
     size_of: Callable[[dict[str, Any], Labels], np.ndarray],
     sample_stride: int = 1,
     fps: float | None = None,
+    mirror_left: bool = False,
 ) -> Motion:
     """One split of a data pickle as Motion.
 
     ``size_of(split's dict, camera)`` gives the image size (2,) or (F,2). Every ``sample_stride``-th frame of
-    each video is kept; ``fps`` holds where the file does not tell. Raises ``UserError`` for a missing split
+    each video is kept; ``fps`` holds where the file does not tell. With ``mirror_left`` hands of the other side than
+    the format's are mirrored, as far as the file tells their side. Raises ``UserError`` for a missing split
     (naming those there are), missing keys, or arrays of another number of joints.
     """
     content = load_pickle(path)
@@ -89,6 +93,9 @@ def motion_from_split(
         skeleton=skeleton,
         derived_joints=tuple(data.get("derived_joints", ())),
     )
+    sides = told_sides(data, motion.num_frames, f"{path}, split '{split}'")
+    if sides is not None:
+        motion = with_hands_of_one_side(motion, sides, mirror_left)
     return every_nth_frame(motion, sample_stride)
 
 

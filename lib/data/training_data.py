@@ -126,6 +126,7 @@ def checkpoint_meta(config: Any, skeleton: Skeleton, fps: float | None) -> dict[
         "rootrel": config.rootrel,
         "input_scale": config.input_scale,
         "input_residual": config.input_residual,
+        "upright": config.get("upright"),
         "no_conf": config.no_conf,
         "fps": fps,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -11,6 +13,7 @@ from lib.body_regressor import KeypointRegressor
 from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
 from lib.model.mesh_regressor import MeshRegressor
+from lib.model.upright import UprightDSTformer, upright_joints
 from lib.skeleton import Skeleton
 
 
@@ -18,12 +21,23 @@ def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
     """Backbone with the widths, depths and dropouts of the config, for the joints of the skeleton."""
     if config.input_residual and not config.rootrel:
         raise UserError("input_residual adds the root-relative input, so it needs rootrel: true")
-    return build_backbone(config, skeleton, input_residual=config.input_residual)
+    if not config.upright:
+        return build_backbone(config, skeleton, input_residual=config.input_residual)
+    if not config.rootrel:
+        raise UserError("upright turns poses about their root, so it needs rootrel: true")
+    return build_backbone(
+        config,
+        skeleton,
+        input_residual=config.input_residual,
+        backbone=partial(UprightDSTformer, upright=upright_joints(skeleton, config.upright)),
+    )
 
 
-def build_backbone(config: Any, skeleton: Skeleton, input_residual: bool) -> DSTformer:
+def build_backbone(
+    config: Any, skeleton: Skeleton, input_residual: bool, backbone: Callable[..., DSTformer] = DSTformer
+) -> DSTformer:
     """Backbone of a config; ``input_residual`` adds the root-relative input to the joints that it makes."""
-    return DSTformer(
+    return backbone(
         dim_in=2 if config.no_conf else 3,
         dim_out=3,
         dim_feat=config.dim_feat,

@@ -6,7 +6,7 @@ Distances are parts of a person's size, the diagonal of the box around the keypo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +18,9 @@ REACH, REACH_PER_S, LONGEST_REACH = 0.35, 1.0, 0.75
 BOX_COST = 0.3  # of boxes that do not overlap, against 1 for joints a whole size away
 LOST_COST_PER_S = 0.5  # people in sight come before those who were lost
 VELOCITY_MEMORY_S, LONGEST_PREDICTION_S = 0.1, 0.5
+# Hands: what one of the other side costs, against 1 for joints a whole size away, since detectors err in single frames;
+# a hand that was out of sight for longer is not found again as one of the other side.
+SIDE_COST, SIDE_MEMORY_S, LOST_SIDE_S = 0.3, 1.0, 0.2
 # A new person needs some confident points, this far from everybody who is already there.
 START_POINTS, START_CONFIDENCE, DUPLICATE = 5, 0.2, 0.1
 
@@ -26,24 +29,26 @@ START_POINTS, START_CONFIDENCE, DUPLICATE = 5, 0.2, 0.1
 class Sights:
     """Detections as arrays: xy (M,J,2) px and confidence (M,J), both 0 where not seen; box (M,4) px; size_px (M,).
 
-    The box is left, top, right, bottom of the joints seen, widened a little so that it always has an area.
+    The box is left, top, right, bottom of the joints seen, widened a little so that it always has an area. side (M,):
+    -1 for a left hand, 1 for a right one, between them where the votes differ, 0 without one.
     """
 
     xy: np.ndarray
     confidence: np.ndarray
     box: np.ndarray
     size_px: np.ndarray
+    side: np.ndarray
 
     @classmethod
-    def of(cls, keypoints: np.ndarray, seen: np.ndarray) -> Sights:
-        """Of keypoints (M,J,3), of which at least one of each detection is seen (M,J)."""
+    def of(cls, keypoints: np.ndarray, seen: np.ndarray, side: np.ndarray) -> Sights:
+        """Of keypoints (M,J,3), of which at least one of each detection is seen (M,J), and sides (M,)."""
         xy = np.where(seen[..., None], keypoints[..., :2], 0).astype(np.float64)
         low = np.where(seen[..., None], xy, np.inf).min(1)
         high = np.where(seen[..., None], xy, -np.inf).max(1)
         size = np.maximum(np.hypot(*(high - low).T), 1.0)
         border = 0.05 * size[:, None]
         confidence = np.where(seen, keypoints[..., 2], 0).astype(np.float64)
-        return cls(xy, confidence, np.concatenate([low - border, high + border], 1), size)
+        return cls(xy, confidence, np.concatenate([low - border, high + border], 1), size, side.astype(float))
 
     def __getitem__(self, item: slice | np.ndarray) -> Sights:
         return Sights(*(getattr(self, field.name)[item] for field in fields(self)))
@@ -77,7 +82,7 @@ class Sights:
     def moved(self, step_px: np.ndarray) -> Sights:
         """All shifted by step_px (M,2)."""
         box = self.box + np.concatenate([step_px, step_px], 1)
-        return Sights(self.xy + step_px[:, None], self.confidence, box, self.size_px)
+        return replace(self, xy=self.xy + step_px[:, None], box=box)
 
     def center(self) -> np.ndarray:
         """(M,2) px: centres of the boxes."""
@@ -89,7 +94,7 @@ class Followed:
 
     def __init__(self, num_joints: int, fps: float) -> None:
         self.fps = fps
-        self.place = Sights.of(np.zeros((0, num_joints, 3)), np.zeros((0, num_joints), bool))
+        self.place = Sights.of(np.zeros((0, num_joints, 3)), np.zeros((0, num_joints), bool), np.zeros(0))
         self.velocity = np.zeros((0, 2))
         self.last, self.hits, self.label = (np.zeros(0, np.int64) for _ in range(3))
 
@@ -118,9 +123,11 @@ class Followed:
         predicted = self.place.moved(step)
         distance = predicted.distance(sights)
         reach = np.minimum(REACH + REACH_PER_S * frames / self.fps, LONGEST_REACH)
-        allowed = distance <= reach[:, None]
+        other_side = np.maximum(-self.place.side[:, None] * sights.side, 0)
+        gone = frames > LOST_SIDE_S * self.fps
+        allowed = (distance <= reach[:, None]) & ~(gone[:, None] & (other_side > 0))
         lost = LOST_COST_PER_S * (frames - 1) / self.fps
-        cost = distance + BOX_COST * (1 - predicted.overlap(sights)) + lost[:, None]
+        cost = distance + BOX_COST * (1 - predicted.overlap(sights)) + lost[:, None] + SIDE_COST * other_side
         people, found = linear_sum_assignment(np.where(allowed, cost, 1e3))
         good = allowed[people, found]
         owner[found[good]] = people[good]
@@ -140,6 +147,8 @@ class Followed:
         self.place.xy[people] = np.where(seen[..., None], sights.xy, before.xy + step[:, None])
         self.place.confidence[people] = np.where(seen, sights.confidence, 0.9 * before.confidence)
         self.place.box[people] = sights.box
+        newest = np.maximum(1 / hits, min(1 / (SIDE_MEMORY_S * self.fps), 1))[:, 0]
+        self.place.side[people] += newest * (sights.side - before.side)
         # somebody half hidden is no smaller person
         self.place.size_px[people] = np.maximum(sights.size_px, 0.98 * before.size_px)
         self.last[people] = frame
@@ -147,19 +156,25 @@ class Followed:
 
 
 def associate(
-    keypoints: np.ndarray, seen: np.ndarray, frames: np.ndarray, *, fps: float, max_absence_s: float
+    keypoints: np.ndarray,
+    seen: np.ndarray,
+    frames: np.ndarray,
+    *,
+    fps: float,
+    max_absence_s: float,
+    side: np.ndarray | None = None,
 ) -> np.ndarray:
     """(M,) number of the person that each detection shows, from 0 in order of appearance; -1 for nobody.
 
-    keypoints (M,J,3) px; seen (M,J) bool; frames (M,) ascending. People who were lost keep their number if they are
-    seen again near where they were, or were going to, within max_absence_s. Of two nearly equal detections the less
-    confident one is nobody, as are new ones with fewer than five confident points.
+    keypoints (M,J,3) px; seen (M,J) bool; frames (M,) ascending; side (M,) of hands as in ``Sights``. People who were
+    lost keep their number if they are seen again near where they were, or were going to, within max_absence_s. Of two
+    nearly equal detections the less confident one is nobody, as are new ones with fewer than five confident points.
     """
     label = np.full(len(keypoints), -1)
     rows = np.flatnonzero(seen.any(1))
     if not len(rows):
         return label
-    everything = Sights.of(keypoints[rows], seen[rows])
+    everything = Sights.of(keypoints[rows], seen[rows], np.zeros(len(rows)) if side is None else side[rows])
     quality = everything.confidence.sum(1)
     start_points = min(START_POINTS, keypoints.shape[1])
     may_start = (everything.confidence >= START_CONFIDENCE).sum(1) >= start_points

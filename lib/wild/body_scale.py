@@ -29,17 +29,16 @@ _FINGER_JOINTS = ("hand_wrist", "mcp", "pip", "dip", "tip")
 
 
 def body_bones(skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Bones of a format with a published length: joints (B,2) and fractions of stature (B,).
+    """Bones of a format with a published length: joints (B,2) and fractions (B,) of the stature.
 
-    Legs and arms; for a hand alone the fingers (Buchholz et al. 1992, a hand being 0.108 of stature); B = 0 for
-    a format with neither.
+    Legs and arms; for hands alone the fingers, as fractions of the hand's length (Buchholz et al. 1992); B = 0 for a
+    format with neither.
     """
     body = {
         (f"{side}_{a}", f"{side}_{b}"): share for side in ("left", "right") for (a, b), share in _BODY.items()
     }
     hand = {
         tuple(f"{side}{joint if joint == 'hand_wrist' else f'{finger}_{joint}'}" for joint in pair): share
-        * DRILLIS_CONTINI["hand"]
         for side in ("", "left_", "right_")
         for finger, shares in FINGER_FRACTIONS.items()
         if finger != "thumb"
@@ -67,17 +66,17 @@ def body_scale(
 ) -> np.ndarray:
     """Metres per px (F,) of joints (F,J,3) px, one factor for all axes, smooth within each segment of frames.
 
-    confidence (F,J) weighs the bones; those that end in NaN do not count. Without a stature the unit is the
-    person's own height. A person of whom no limb of known proportion is seen gets the length of all limbs together
-    as the unit, and no stature (``UserError``).
+    confidence (F,J) weighs the bones; those that end in NaN do not count. Without a stature the unit is the person's
+    own height; of hands alone ``stature_m`` is the hand's length, and the unit without it. A person of whom no limb
+    of known proportion is seen gets the length of all limbs together as the unit, and no stature (``UserError``).
     """
     bones, shares = body_bones(skeleton)
     proportions_known = np.isfinite(_lengths(joints_px, bones)).any()
     if not proportions_known:
         if stature_m is not None:
             raise UserError(
-                f"a stature of {stature_m:g} m cannot scale {skeleton.name} here: no leg, arm or finger is seen; "
-                "leave --stature out for arbitrary units"
+                f"a length of {stature_m:g} m cannot scale {skeleton.name} here: no leg, arm or finger is seen; "
+                "leave --stature and --hand_length out for arbitrary units"
             )
         bones = skeleton.limb_idx
         shares = np.ones(len(bones))

@@ -21,8 +21,8 @@ def check_can_feed(source: Skeleton, target: Skeleton) -> None:
     if not missing.any():
         return
     known = [load_skeleton(name) for name in list_skeletons() if name not in (source.name, target.name)]
-    fed = _listed([source.name, *(one.name for one in known if _can_feed(source, one))], NAMED_FORMATS)
-    feeding = [target.name, *(one.name for one in known if _can_feed(one, target))]
+    fed = _listed([source.name, *(one.name for one in known if can_feed(source, one))], NAMED_FORMATS)
+    feeding = [target.name, *(one.name for one in known if can_feed(one, target))]
     detectors = [
         name for name in DETECTORS.names() if getattr(DETECTORS.get(name), "joint_format", None) in feeding
     ]
@@ -43,7 +43,8 @@ def check_can_feed(source: Skeleton, target: Skeleton) -> None:
     )
 
 
-def _can_feed(source: Skeleton, target: Skeleton) -> bool:
+def can_feed(source: Skeleton, target: Skeleton) -> bool:
+    """Whether every joint of a model can be made from those found."""
     return not conversion(source, target, allow_missing=True, log=False).missing.any()
 
 

@@ -11,7 +11,10 @@ from lib.wild.detectors import DETECTORS
 from lib.wild.smooth import SMOOTHERS
 
 # flags that change what comes out of stage 2
-LIFT_OPTIONS = ("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "pitch", "focal")
+LIFT_OPTIONS = (
+    *("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "hand_length"),
+    *("pitch", "focal"),
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -34,7 +37,11 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     add("--size", metavar="WxH", help="size of the image in px, for a keypoint file without its video")
     add("--rate", type=float, metavar="FPS", help="frames per second of a keypoint file without its video")
     add = parser.add_argument_group("the people").add_argument
-    add("--detector", choices=DETECTORS.names(), default="mediapipe", help="[%(default)s]")
+    add(
+        "--detector",
+        choices=DETECTORS.names(),
+        help="[mediapipe, for a model of hands alone mediapipe_hands]",
+    )
     add(
         "--detector_option",
         action="append",
@@ -42,8 +49,14 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
         metavar="KEY=VALUE",
         help="such as people=1; see docs/add_detector.md",
     )
-    add("--focus", default="longest", metavar="WHO", help="an id, largest, longest or all [%(default)s]")
+    add(
+        "--focus",
+        default="longest",
+        metavar="WHO",
+        help="an id, largest, longest or all; of hands left or right too [%(default)s]",
+    )
     add("--stature", type=float, metavar="M", help="the person's height, for results in metres")
+    add("--hand_length", type=float, metavar="M", help="wrist to fingertip, for hands alone in metres")
     add("--pitch", type=float, metavar="DEG", help="how far the camera looks down [estimated]")
     add("--focal", type=float, metavar="PX", help="focal length of the camera in px [1.2 x the longer side]")
     add = parser.add_argument_group("the model").add_argument
@@ -65,6 +78,12 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
         metavar="CHECKPOINT",
         help="a mesh model too (of train_mesh.py): bodies; without -e joints from it",
     )
+    add(
+        "--hands",
+        metavar="CHECKPOINT",
+        help="a hand model too (of train_hand.py): hands at the wrists of the body",
+    )
+    add("--hands_config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
     add("--mesh_config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
     add = parser.add_argument_group("the results").add_argument
     add("--anonymize", action="store_true", help="blur the heads of everybody found, in every picture")
@@ -73,9 +92,15 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     return parser.parse_args(argv)
 
 
-def useless_flags(arguments: argparse.Namespace) -> list[str]:
-    """One line for each given flag that does nothing beside the others."""
+def useless_flags(arguments: argparse.Namespace, of_hands: bool = False) -> list[str]:
+    """One line for each given flag that does nothing beside the others; of_hands: the model lifts hands alone."""
     notes = []
+    if arguments.hand_length and not of_hands:
+        notes.append("--hand_length has no effect: hands have the scale of the body; --stature gives metres")
+    if arguments.hand_length and arguments.stature and of_hands:
+        notes.append("--stature has no effect beside --hand_length")
+    if arguments.no_flip and of_hands:
+        notes.append("--no_flip has no effect: hands alone are never lifted with their mirror image")
     if arguments.vid_path:
         notes += [
             f"--{flag} has no effect: the video tells"
@@ -86,4 +111,7 @@ def useless_flags(arguments: argparse.Namespace) -> list[str]:
         notes.append("--keypoints has no effect without --json_path")
     if arguments.detector_option and arguments.json_path:
         notes.append("--detector_option has no effect: the keypoints come from --json_path")
+    for flag in ("hands", "mesh"):
+        if getattr(arguments, f"{flag}_config") and not getattr(arguments, flag):
+            notes.append(f"--{flag}_config has no effect without --{flag}")
     return notes

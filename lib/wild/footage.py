@@ -38,12 +38,9 @@ class Footage:
         if self.video is None or not self.video.variable_rate or _is_our_own(self.keypoint_file):
             return detections
         rows = self.video.source_frame.clip(max=detections.num_frames - 1)
-        ids = detections.ids
-        return replace(
-            detections,
-            people=[detections.people[row] for row in rows],
-            ids=None if ids is None else [ids[row] for row in rows],
-        )
+        lists = {name: getattr(detections, name) for name in ("people", "ids", "sides")}
+        shown = {name: values and [values[row] for row in rows] for name, values in lists.items()}
+        return replace(detections, **shown)
 
 
 def list_footage(

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from itertools import chain, takewhile
@@ -23,6 +24,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.files import atomic_path
+from lib.wild.hand_formats import fine_joints, is_one_hand
 from lib.wild.mesh_motion import MeshMotion
 from lib.wild.page_data import data_block, json_block, mesh_blocks
 from lib.wild.records import Flag, WorldMotion
@@ -53,6 +55,24 @@ FILE_KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class PageSection:
+    """A part of the page that somebody else makes: it stands after the charts and follows the page's time.
+
+    html is put in as it is, so whoever makes it escapes what comes from outside; the page's policy forbids ``style``
+    and ``on...`` attributes in it. data: blocks of ``lib.wild.page_data``. style is added to the page's own. script
+    runs last, in a block of its own, and may use ``window.ergolift``: ``seek(seconds)``; ``onTime(callback)``, called
+    at once and whenever the frame changes, with seconds and the frame's number; ``setJointColors(colors)``, a CSS
+    colour or null for each of ``ergolift.joints`` (names), and null for the usual ones; ``time``, each frame's seconds.
+    """
+
+    title: str
+    html: str
+    script: str = ""
+    style: str = ""
+    data: Iterable[str] = ()
+
+
 def write_page(
     path: str | Path,
     *,
@@ -62,19 +82,22 @@ def write_page(
     downloads: Sequence[Path],
     title: str,
     mesh: tuple[MeshMotion, Skin] | None = None,
+    sections: Sequence[PageSection] = (),
 ) -> None:
     """Write the page about one person's motion as a single HTML file that makes no network request.
 
     overlay: H.264 video of the same frames; held inside the page up to ``EMBED_LIMIT_BYTES``, above that played from
     its place beside the page, and the page says so. summary: label -> text, shown before the page's own facts (which
-    it replaces where a label is the same). downloads: files that are linked relative to the page. mesh: the body,
-    in the axes and units of the world, which the 3D view then shows unless the browser has no WebGL. Positions are kept
-    as 16-bit steps from the root, error below 0.1 mm for a person. Texts are escaped; raises ``UserError`` where the
-    overlay cannot be read.
+    it replaces where a label is the same). downloads: files that are linked relative to the page. mesh: the body, in
+    the axes and units of the world, which the 3D view then shows unless the browser has no WebGL. sections: further
+    parts of the page, in this order. Positions are kept as 16-bit steps from the root, error below 0.1 mm for a
+    person. Texts are escaped; raises ``UserError`` where the overlay cannot be read.
     """
     path = Path(path)
-    style = (HERE / "page.css").read_text("utf-8")
+    style = "\n".join([(HERE / "page.css").read_text("utf-8"), *(section.style for section in sections)])
     script = "\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
+    script += "".join(f"\n{{\n{section.script}\n}}" for section in sections if section.script)
+    assert not re.search("</(style|script)", style + script, re.IGNORECASE), "it would end its own element"
     with ExitStack() as stack:
         video = stack.enter_context(_opened(overlay)) if overlay else None
         is_inside = video is not None and os.fstat(video.fileno()).st_size <= EMBED_LIMIT_BYTES
@@ -86,7 +109,12 @@ def write_page(
             "notes": _notes([*world.notes, *(mesh[0].notes if mesh else ())]),
             "video": _video_element(overlay, path, is_inside) if overlay else [],
             "downloads": [_download(file, path) for file in downloads],
-            "data": chain(_data_blocks(world), mesh_blocks(*mesh) if mesh else ()),
+            "sections": map(_section, sections),
+            "data": chain(
+                _data_blocks(world),
+                mesh_blocks(*mesh) if mesh else (),
+                *(section.data for section in sections),
+            ),
             "video_data": data_block("video-data", video) if video and is_inside else [],
             "script": [script],
         }
@@ -122,12 +150,13 @@ def _facts(
     """Terms and descriptions: those given, then what the motion itself tells."""
     frames, unseen = world.num_frames, int((~world.present).sum())
     filled = (world.flag[world.present] == Flag.INTERPOLATED).mean() if world.present.any() else 0.0
+    who = "hand" if is_one_hand(world.skeleton) else "person"
     own = {
         "video": f"{frames} frames at {world.fps:.4g} a second ({frames / world.fps:.1f} s)",
-        "frames without this person": f"{unseen} ({unseen / frames:.1%})",
+        f"frames without this {who}": f"{unseen} ({unseen / frames:.1%})",
         "joint positions filled in": f"{filled:.1%}",
         "joints": f"{world.skeleton.name}, {world.skeleton.num_joints} joints",
-        "units": "metres" if world.units == "m" else f"{world.units} (1 = the person's height)",
+        "units": "metres" if world.units == "m" else f"{world.units} (1 = the {world.unit_length})",
     }
     if np.isfinite(world.pitch_deg):
         own["camera pitch"] = f"{world.pitch_deg:.1f}°"
@@ -159,6 +188,10 @@ def _video_element(overlay: Path, page: Path, is_inside: bool) -> list[str]:
         "" if is_inside else beside,
         "</figure>",
     ]
+
+
+def _section(section: PageSection) -> str:
+    return f'<section class="card">\n<h2>{escape(section.title)}</h2>\n{section.html}\n</section>\n\n'
 
 
 def _download(file: Path, page: Path) -> str:
@@ -204,12 +237,14 @@ def _data_blocks(world: WorldMotion) -> Iterator[str]:
             ],
             "jointIds": skeleton.joints,
             "jointColors": skeleton.joint_colors,
+            "fine": fine_joints(skeleton).tolist(),
             "limbs": skeleton.limb_idx.tolist(),
             "limbMirror": skeleton.limb_flip_idx.tolist(),
             "limbSides": skeleton.limb_sides,
             "limbColors": skeleton.limb_colors,
             "ankles": [sole["left"], sole["right"]],
             "units": world.units,
+            "unitLength": world.unit_length.split("'s ")[1],
             "fps": world.fps,
             "step": step,
         },

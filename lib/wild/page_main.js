@@ -84,6 +84,25 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 redraw();
 fillLegend();
 fillLimbRows(byId("limb-rows"), motion);
+
+// What the page's further sections may use.
+window.ergolift = {
+  joints: motion.jointIds,
+  time: motion.time,
+  seek(seconds) {
+    player.seek(Math.round(seconds * motion.fps));
+  },
+  onTime(callback) {
+    const tell = () => callback(motion.time[player.frame], player.frame);
+    player.listeners.unshift(tell); // before the view draws, so that it shows what the callback changes
+    tell();
+  },
+  setJointColors(colors) {
+    view.jointColors = colors;
+    if (!player.isTelling) view.draw();
+  },
+};
+
 // begin where there is somebody to see
 const someone = Array.from({ length: motion.numFrames }, (_, frame) => frame).find((frame) => motion.isSeen(frame));
 if (someone) player.seek(someone);

@@ -107,7 +107,9 @@ class Player {
   }
 
   tell() {
+    this.isTelling = true;
     for (const listener of this.listeners) listener();
+    this.isTelling = false;
   }
 
   seek(frame) {

@@ -33,7 +33,7 @@ function drawFloor(view) {
       level.push([[x2, 0, z2], [x2 + size, 0, z2]]);
     }
   }
-  const grid = `grid ${+size.toFixed(2)} ${view.motion.units === "m" ? "m" : "× height"}`;
+  const grid = `grid ${+size.toFixed(2)} ${view.motion.units === "m" ? "m" : `× ${view.motion.unitLength}`}`;
   if (byId("grid-size").textContent !== grid) byId("grid-size").textContent = grid;
   context.lineWidth = 1;
   context.strokeStyle = view.colors.muted;
@@ -79,8 +79,9 @@ function drawPerson(view) {
     view.painter.paint(view);
     return;
   }
-  const width = clamp(0.028 * reach * scale, 2, 14) * (numJoints > 40 ? 0.6 : 1);
-  const halo = Math.min(1.5, 0.25 * width);
+  const numCoarse = motion.fine.filter((isFine) => !isFine).length;
+  const coarse = clamp(0.028 * reach * scale, 2, 14) * (numCoarse > 40 ? 0.6 : 1);
+  const widthOf = (joint) => coarse * (motion.fine[joint] ? 0.35 : 1);
   const limbs = motion.limbs
     .map(([a, b], limb) => ({ a, b, limb }))
     .filter(({ a, b }) => places[a] && places[b])
@@ -89,7 +90,7 @@ function drawPerson(view) {
 
   context.strokeStyle = colors.ink;
   context.globalAlpha = 0.13;
-  context.lineWidth = 1.3 * width;
+  context.lineWidth = 1.3 * coarse;
   context.beginPath();
   for (const { a, b } of limbs) trace(view, [points[a], points[b]].map(([x, , z]) => [x, 0, z]));
   context.stroke();
@@ -103,6 +104,7 @@ function drawPerson(view) {
   };
   for (const { a, b, limb, depth } of limbs) {
     const isFilled = [a, b].some((joint) => flag[first + joint] === INTERPOLATED);
+    const width = Math.min(widthOf(a), widthOf(b)), halo = Math.min(1.5, 0.25 * width);
     const size = (places[a][3] + places[b][3]) / 2;
     context.beginPath();
     context.moveTo(places[a][0], places[a][1]);
@@ -112,22 +114,33 @@ function drawPerson(view) {
     context.lineWidth = (width + 2 * halo) * size;
     context.stroke();
     context.setLineDash(isFilled ? [0.1, 1.9 * width] : []);
-    context.strokeStyle = shade(motion.limbColors[limb], depth);
+    context.strokeStyle = strokeOf(view, a, b, (joint) => shade(view.jointColors?.[joint] ?? motion.limbColors[limb], depth));
     context.lineWidth = width * size;
     context.stroke();
   }
   context.setLineDash([]);
   places.forEach((place, joint) => {
     if (!place) return;
+    const color = shade(view.jointColors?.[joint] ?? motion.jointColors[joint], place[2]);
     const isSure = flag[first + joint] === SEEN && confidence[first + joint] >= 77;
     context.beginPath();
-    context.arc(place[0], place[1], Math.max(0.72 * width, 2) * place[3], 0, 2 * Math.PI);
-    context.lineWidth = halo;
-    context.strokeStyle = isSure ? colors.surface : shade(motion.jointColors[joint], place[2]);
-    context.fillStyle = isSure ? shade(motion.jointColors[joint], place[2]) : colors.surface;
+    const width = widthOf(joint);
+    context.arc(place[0], place[1], Math.max(0.72 * width, motion.fine[joint] ? 1 : 2) * place[3], 0, 2 * Math.PI);
+    context.lineWidth = Math.min(1.5, 0.25 * width);
+    context.strokeStyle = isSure ? colors.surface : color;
+    context.fillStyle = isSure ? color : colors.surface;
     context.fill();
     context.stroke();
   });
+}
+
+// One colour, or the way from one end's to the other's.
+function strokeOf(view, a, b, colorOf) {
+  const [from, to] = [a, b].map((joint) => view.shown[joint]), ends = [colorOf(a), colorOf(b)];
+  if (ends[0] === ends[1]) return ends[0];
+  const gradient = view.context.createLinearGradient(from[0], from[1], to[0], to[1]);
+  ends.forEach((color, at) => gradient.addColorStop(at, color));
+  return gradient;
 }
 
 // A ring on the floor under each foot that stands.

@@ -5,10 +5,11 @@ Letters: F frames, J joints, L limbs, V views, S segments. World axes: X right, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lib.wild.hand_formats import is_one_hand
 from lib.wild.records import WorldMotion
 
 ELEVATION_DEG = 15.0
@@ -19,6 +20,7 @@ HEADER_PX = 40
 LAYOUTS = ((2, (960, 540)), (1, (720, 720)))
 # floor cells in the world's units, the finest that gives no more than so many lines
 CELLS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0, 100.0)
+HAND_CELLS = (0.01, 0.02, 0.05, 0.1, *CELLS)
 MAX_CELLS = 14
 
 
@@ -31,13 +33,13 @@ class FloorView:
     corner and text of each view. Points that are not finite do not count.
     """
 
-    def __init__(self, points: np.ndarray) -> None:
+    def __init__(self, points: np.ndarray, cells: Sequence[float] = CELLS) -> None:
         points = points[np.isfinite(points).all(-1)]
         if not len(points):
             points = np.array([[-0.5, 0.0, -0.5], [0.5, 1.0, 0.5]])
         low, high = points.min(0), points.max(0)
         extent = float((high - low)[[0, 2]].max())
-        self.cell = next((cell for cell in CELLS if extent <= MAX_CELLS * cell), extent / MAX_CELLS)
+        self.cell = next((cell for cell in cells if extent <= MAX_CELLS * cell), extent / MAX_CELLS)
         self.floor = _floor(low, high, self.cell)
         self.axes = [_axes(turn_deg) for turn_deg in TURNS_DEG]
         extremes = np.concatenate([points, self.floor.reshape(-1, 3)])
@@ -61,7 +63,8 @@ class WorldView(FloorView):
     """Where every joint of a motion lies, computed for all frames at once."""
 
     def __init__(self, world: WorldMotion) -> None:
-        super().__init__(world.positions.reshape(-1, 3))
+        cells = HAND_CELLS if is_one_hand(world.skeleton) else CELLS
+        super().__init__(world.positions.reshape(-1, 3), cells)
         self._limb_idx = world.skeleton.limb_idx
         self._views = []
         on_floor = world.positions * np.array([1, 0, 1], np.float32)

@@ -16,6 +16,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import atomic_path
 from lib.skeleton import Skeleton, load_skeleton
+from lib.wild.hand_formats import is_one_hand, load_union
 
 
 class Flag(IntEnum):
@@ -34,12 +35,14 @@ class Detections:
 
     people: F arrays (P,J,3) float32 of x px, y px and confidence 0..1, where P may be 0 and a point that was not
     found is NaN with confidence 0. ids: F arrays (P,) int64 where the source itself tells people apart, else None.
+    sides: of hands, what the detector says of each one in each frame ("left", "right", None where it does not know).
     size_px (width, height) and fps are None for a keypoint file whose video is not given.
     """
 
     skeleton: Skeleton
     people: Sequence[np.ndarray]
     ids: Sequence[np.ndarray] | None = None
+    sides: Sequence[Sequence[str | None]] | None = None
     fps: float | None = None
     size_px: tuple[int, int] | None = None
     source: str
@@ -62,6 +65,8 @@ class Detections:
         }
         if self.ids is not None:
             stored["ids"] = np.concatenate([np.zeros(0, np.int64), *self.ids]).astype(np.int64)
+        if self.sides is not None:
+            stored["sides"] = np.array([side or "" for sides in self.sides for side in sides], "U5")
         if self.fps is not None:
             stored["fps"] = self.fps
         if self.size_px is not None:
@@ -73,10 +78,12 @@ class Detections:
         """Read what ``save`` wrote; raises ``UserError`` for another file."""
         stored = load_npz(path, ("keypoints", "people_per_frame", "joint_format", "source"))
         cuts = np.cumsum(stored["people_per_frame"])[:-1]
+        sides = np.split(stored["sides"], cuts) if "sides" in stored else None
         return cls(
             skeleton=load_skeleton(str(stored["joint_format"])),
             people=np.split(stored["keypoints"], cuts),
             ids=np.split(stored["ids"], cuts) if "ids" in stored else None,
+            sides=sides and [[side or None for side in some.tolist()] for some in sides],
             fps=float(stored["fps"]) if "fps" in stored else None,
             size_px=tuple(map(int, stored["size_px"])) if "size_px" in stored else None,  # type: ignore[arg-type]
             source=str(stored["source"]),
@@ -87,7 +94,8 @@ class Detections:
 class Track:
     """One person's keypoints from frame ``start`` of the video on, without a hole in the frames.
 
-    keypoints (F,J,3): x px, y px, confidence; NaN and confidence 0 where the flag (F,J) is ``Flag.ABSENT``.
+    keypoints (F,J,3): x px, y px, confidence; NaN and confidence 0 where the flag (F,J) is ``Flag.ABSENT``. side: of a
+    hand, "left" or "right" by the vote of its frames; None for bodies, and where nothing tells it.
     """
 
     id: int
@@ -95,6 +103,12 @@ class Track:
     keypoints: np.ndarray
     flag: np.ndarray
     skeleton: Skeleton
+    side: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.side} hand {self.id}" if self.side else f"person {self.id}"
 
     @property
     def num_frames(self) -> int:
@@ -116,9 +130,10 @@ class Track:
 class WorldMotion:
     """One person in 3D over all frames of a video: Y up, X to the camera's right, Z towards the camera.
 
-    positions (F,J,3) and root (F,3) in ``units``: "m", or "arbitrary" (1 = the person's own height); the floor is at
-    Y = 0; NaN where a frame's flags are all ABSENT. confidence (F,J); flag (F,J); foot_contact (F,2) bool, left and
-    right; time_s (F,). The root's path, the floor and the contacts are approximate.
+    positions (F,J,3) and root (F,3) in ``units``: "m", or "arbitrary" (1 is ``unit_length``); the floor is at Y = 0,
+    under a hand alone the lowest place of its joints; NaN where a frame's flags are all ABSENT. confidence (F,J);
+    flag (F,J); foot_contact (F,2) bool, left and right; time_s (F,). The root's path, the floor and the contacts are
+    approximate.
     """
 
     positions: np.ndarray
@@ -133,6 +148,11 @@ class WorldMotion:
     pitch_deg: float
     notes: tuple[str, ...] = field(default=())
     """What was assumed or is approximate, for the report."""
+
+    @property
+    def unit_length(self) -> str:
+        """What 1 is where units are arbitrary: height of the person, or length of a hand alone."""
+        return "hand's length" if is_one_hand(self.skeleton) else "person's height"
 
     @property
     def num_frames(self) -> int:
@@ -168,14 +188,15 @@ class WorldMotion:
     def load(cls, path: str | Path, skeleton: Skeleton | None = None) -> WorldMotion:
         """Read what ``save`` wrote; raises ``UserError`` for another file.
 
-        A joint format of the user's own, which no name finds, is given as ``skeleton``.
+        A joint format of the user's own, which no name finds, is given as ``skeleton``. A body with hands
+        ("H36M-17+Hand-21") is made anew from the names of its parts.
         """
         arrays = ("positions", "root", "confidence", "flag", "foot_contact", "time_s")
         stored = load_npz(path, (*arrays, "joint_format", "units", "fps", "pitch_deg", "notes"))
         return cls(
             **{name: stored[name] for name in arrays},
             units=str(stored["units"]),
-            skeleton=skeleton or load_skeleton(str(stored["joint_format"])),
+            skeleton=skeleton or load_union(str(stored["joint_format"])),
             fps=float(stored["fps"]),
             pitch_deg=float(stored["pitch_deg"]),
             notes=tuple(map(str, stored["notes"])),

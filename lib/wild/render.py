@@ -15,6 +15,7 @@ import numpy as np
 from lib.skeleton import Skeleton
 from lib.wild.anonymize import HeadBlur, hide
 from lib.wild.canvas import Canvas
+from lib.wild.hand_formats import fine_joints, is_one_hand
 from lib.wild.projection import WorldView
 from lib.wild.records import Flag, Track, WorldMotion
 from lib.wild.video import VideoInfo, VideoWriter, even_size, read_planes
@@ -45,7 +46,7 @@ def render_overlay(
     size_px = even_size(video.size_px, max_height)
     scale = np.array(size_px) / video.size_px
     thickness = max(2, round(size_px[1] / 240))
-    legend = _legend(tracks[0].skeleton, 8 * thickness) if tracks else None
+    legend = _legend([track.skeleton for track in tracks], 8 * thickness)
     with VideoWriter(path, size_px, video.fps) as writer, closing(read_planes(video, size_px)) as frames:
         for index, frame in enumerate(frames):
             canvas = Canvas(frame)
@@ -75,16 +76,20 @@ def _draw_person(
         return
     ends = skeleton.limb_idx
     drawn, strong = known[ends].all(-1), sure[ends].all(-1)
-    canvas.lines(points[ends[strong]], OUTLINE, thickness + 2)
     colors = np.array(skeleton.limb_colors)
+    fingers = fine_joints(skeleton)
+    fine = fingers[ends].any(-1)
+    canvas.lines(points[ends[strong & ~fine]], OUTLINE, thickness + 2)
+    canvas.lines(points[ends[strong & fine]], OUTLINE, max(1, thickness // 2) + 1)
     for color in dict.fromkeys(skeleton.limb_colors):
         own = drawn & (colors == color)
         canvas.lines(points[ends[own & ~strong]], color, 1)
-        canvas.lines(points[ends[own & strong]], color, thickness)
-    radius = thickness if skeleton.num_joints < 60 else max(1, thickness // 2)
+        canvas.lines(points[ends[own & strong & fine]], color, max(1, thickness // 2))
+        canvas.lines(points[ends[own & strong & ~fine]], color, thickness)
+    radius = thickness if skeleton.num_joints - fingers.sum() < 60 else max(1, thickness // 2)
     joint_colors = np.array(skeleton.joint_colors)
     for color in dict.fromkeys(skeleton.joint_colors):
-        own = known & (joint_colors == color)
+        own = known & (joint_colors == color) & ~fingers
         canvas.dots(points[own & ~sure], color, radius, hollow=True)
         canvas.dots(points[own & sure], color, radius)
     if label:
@@ -95,9 +100,12 @@ def _draw_person(
         canvas.text(label, (x + 2, y), height, "#ffffff")
 
 
-def _legend(skeleton: Skeleton, height: int) -> Canvas | None:
-    """A small panel that names the colours of the sides; None for a format without sides."""
-    color_of = dict(zip(reversed(skeleton.limb_sides), reversed(skeleton.limb_colors), strict=True))
+def _legend(skeletons: Sequence[Skeleton], height: int) -> Canvas | None:
+    """A small panel that names the colours of the sides; None for formats without sides."""
+    color_of: dict[str, str] = {}
+    for skeleton in skeletons:
+        for side, color in zip(skeleton.limb_sides, skeleton.limb_colors, strict=True):
+            color_of.setdefault(side, color)
     sides = [side for side in ("left", "right") if side in color_of]
     if not sides:
         return None
@@ -118,6 +126,7 @@ def render_world(path: str | Path, world: WorldMotion, *, progress: Progress | N
     view = WorldView(world)
     background, time_corner = _world_background(view, world)
     limb_idx, colors = world.skeleton.limb_idx, world.skeleton.limb_colors
+    fine = fine_joints(world.skeleton)[limb_idx].any(-1)
     with VideoWriter(path, view.size_px, world.fps) as writer:
         for frame in range(world.num_frames):
             canvas = background.copy()
@@ -125,14 +134,16 @@ def render_world(path: str | Path, world: WorldMotion, *, progress: Progress | N
             seen = known & (world.flag[frame] == Flag.SEEN)
             drawn, strong = known[limb_idx].all(-1), seen[limb_idx].all(-1)
             for segments, shadows, order in view.limbs(frame):
-                canvas.lines(shadows[drawn], SHADOW, 3)
+                canvas.lines(shadows[drawn & ~fine], SHADOW, 3)
+                canvas.lines(shadows[drawn & fine], SHADOW, 1)
                 # neighbours in depth that look the same are drawn by one call
+                width = np.where(strong, np.where(fine, 2, 4), 1)
                 looks = (
-                    (number, (colors[number], strong[number])) for number in order[drawn[order]].tolist()
+                    (number, (colors[number], int(width[number]))) for number in order[drawn[order]].tolist()
                 )
-                for (color, is_strong), run in groupby(looks, key=lambda look: look[1]):
+                for (color, width_px), run in groupby(looks, key=lambda look: look[1]):
                     limbs = segments[[number for number, _ in run]]
-                    canvas.lines(limbs, color, 4 if is_strong else 1, rim=PAPER)
+                    canvas.lines(limbs, color, width_px, rim=PAPER)
             text = f"{world.time_s[frame]:.2f} s" + ("" if known.any() else "   not seen")
             canvas.text(text, time_corner, TEXT_PX, INK)
             writer.write(canvas.frame)
@@ -147,11 +158,12 @@ def _world_background(view: WorldView, world: WorldMotion) -> tuple[Canvas, tupl
     for corner, caption in view.captions:
         canvas.text(caption, corner, TEXT_PX, INK)
     x = 10
-    legend = _legend(world.skeleton, TEXT_PX)
+    legend = _legend([world.skeleton], TEXT_PX)
     if legend:
         canvas.paste(legend, (x, 10))
         x += legend.y.shape[1] + 16
-    unit = "m" if world.units == "m" else "of the body's height"
-    note = f"floor cells {view.cell:g} {unit}"
+    unit = "m" if world.units == "m" else f"of the {world.unit_length}"
+    plane = "grid" if is_one_hand(world.skeleton) else "floor"
+    note = f"{plane} cells {view.cell:g} {unit}"
     x += canvas.text(note, (x, 10), TEXT_PX, INK) + 24
     return canvas, (x, 10)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lib.evaluate import table
 from lib.wild.footage import Footage
+from lib.wild.hand_formats import is_one_hand
 from lib.wild.progress import Progress
 from lib.wild.records import Detections, Flag, Track, WorldMotion
 from lib.wild.stages import Stages
@@ -20,7 +21,6 @@ TRACK_COLUMNS = {
     "frames_seen": "frames seen",
     "mean_height_px": "height px",
 }
-ARBITRARY = "arbitrary (1 = the person's height); --stature gives metres"
 
 
 def summarize(
@@ -33,13 +33,18 @@ def summarize(
     seen = np.zeros(frames, bool)
     seen[track.start : track.stop] = (track.flag == Flag.SEEN).any(-1)
     between = int((world.present & ~seen).sum())
+    is_hand = is_one_hand(world.skeleton)
+    found, who = ("hands", "hand") if is_hand else ("people", "person")
+    flag = "--hand_length" if is_hand else "--stature"
     return {
         "video": f"{footage.name}, {frames} frames at {footage.fps:g} a second ({frames / footage.fps:.1f} s)",
-        "people found": f"{len(tracks)}; this is person {track.id}",
+        f"{found} found": f"{len(tracks)}; this is {track.name}",
         "frames without any detection": f"{empty} ({empty / frames:.0%})",
-        "frames without this person": f"{absent} ({absent / frames:.0%}), {between} more are interpolated",
+        f"frames without this {who}": f"{absent} ({absent / frames:.0%}), {between} more are interpolated",
         "joints": f"{world.skeleton.name}, {world.skeleton.num_joints} joints",
-        "units": "metres" if world.units == "m" else ARBITRARY,
+        "units": "metres"
+        if world.units == "m"
+        else f"arbitrary (1 = the {world.unit_length}); {flag} gives metres",
     }
 
 
@@ -64,7 +69,11 @@ def table_of_people(tracks: Sequence[Track], num_frames: int) -> str:
     if len(tracks) < 2:
         return ""
     rows = {
-        f"--focus {row['id']}": {**row, "frames_seen": row["seen_share"] * num_frames}
-        for row in track_summary(tracks, num_frames)
+        f"--focus {row['id']}{f' ({track.side})' if track.side else ''}": {
+            **row,
+            "frames_seen": row["seen_share"] * num_frames,
+        }
+        for track, row in zip(tracks, track_summary(tracks, num_frames), strict=True)
     }
-    return "\n" + table(rows, TRACK_COLUMNS, first="person", digits=0)
+    first = "hand" if tracks[0].side else "person"
+    return "\n" + table(rows, TRACK_COLUMNS, first=first, digits=0)

@@ -14,6 +14,7 @@ from lib.data.missing import fill_missing
 from lib.data.motion import Labels, Motion
 from lib.errors import UserError
 from lib.skeleton import Skeleton, conversion
+from lib.wild.hand_formats import bare_hand
 from lib.wild.records import Flag, Track
 
 logger = logging.getLogger(__name__)
@@ -31,14 +32,16 @@ def track_motion(
     given them where they were last seen, as in training (``fill_missing``), with confidence 0, and the log names
     them. Raises ``UserError`` for a joint without a conversion rule, and if no frame is left.
     """
-    made = conversion(track.skeleton, target)
+    made = conversion(
+        bare_hand(track.skeleton), bare_hand(target)
+    )  # a hand may be mirrored to the other side
     xy, confidence = made.apply(track.keypoints[..., :2], track.keypoints[..., 2])
     flag = np.stack([track.flag[:, np.flatnonzero(row)].max(-1) for row in made.matrix], 1)
     known = flag != Flag.ABSENT
     present = known[:, target.root_weights > 0].all(-1) & (2 * known.sum(-1) >= target.num_joints)
     if not present.any():
         raise UserError(
-            f"person {track.id}: no frame shows {' and '.join(target.root)} and half of the {target.num_joints} "
+            f"{track.name}: no frame shows {' and '.join(target.root)} and half of the {target.num_joints} "
             f"joints of {target.name}; choose another person with --focus, or another detector"
         )
     rows = np.flatnonzero(present)
@@ -62,8 +65,8 @@ def _report(track: Track, target: Skeleton, num_segments: int, known: np.ndarray
     """Say what is not as it was seen: frames left out, and joints (F,J) that are not known."""
     if num_segments > 1 or len(known) < track.num_frames:
         logger.info(
-            "person %d: %d of %d frames in %d segments; absent in between",
-            track.id,
+            "%s: %d of %d frames in %d segments; absent in between",
+            track.name,
             len(known),
             track.num_frames,
             num_segments,
@@ -73,4 +76,4 @@ def _report(track: Track, target: Skeleton, num_segments: int, known: np.ndarray
     if held:
         names = ", ".join(f"{target.joints[joint]} {shares[joint]:.1%}" for joint in held[:NAMED])
         more = f" and {len(held) - NAMED} more joints" if len(held) > NAMED else ""
-        logger.info("person %d: joints absent, share of frames: %s%s", track.id, names, more)
+        logger.info("%s: joints absent, share of frames: %s%s", track.name, names, more)

@@ -13,12 +13,16 @@ import numpy as np
 
 from lib.errors import UserError, did_you_mean
 from lib.wild.association import associate
+from lib.wild.hand_formats import is_one_hand, side_of_format, sided_hand
 from lib.wild.records import Detections, Flag, Track
 
 logger = logging.getLogger(__name__)
 
+SIGNS = {None: 0, "left": -1, "right": 1}
 SAME_PERSON_RATIO = 1.35
 """Most by which the heights of two stretches in the image differ if they are to be one person."""
+SAME_HAND_RATIO = 2.0
+"""The same for hands, which open and close."""
 CHOICES = ("longest", "largest", "all")
 
 
@@ -38,7 +42,9 @@ def build_tracks(
     not seen for at most max_gap_s, places are interpolated with confidence 0 and ``Flag.INTERPOLATED``; longer gaps
     are NaN and ``Flag.ABSENT``. Somebody lost for at most max_absence_s keeps the id if found again where they were;
     in a video that never shows two people, any later sight is the same person. People seen for less than
-    min_length_s (at most half the video) are left out.
+    min_length_s (at most half the video) are left out. Hands whose detector tells sides are told apart by them as well:
+    each track has the side that most of its frames say, by confidence, and of each side any later sight is the same
+    hand if the video never shows two of them at once.
     """
     max_gap = _whole_frames(max_gap_s, fps)
     counts = [len(people) for people in detections.people]
@@ -47,12 +53,15 @@ def build_tracks(
         [np.zeros((0, detections.skeleton.num_joints, 3), np.float32), *detections.people]
     )
     seen = np.isfinite(keypoints).all(-1) & (keypoints[..., 2] >= min_confidence)
+    votes = _votes(detections, np.where(seen, keypoints[..., 2], 0))
     if detections.ids is not None:
         label = np.concatenate([np.zeros(0, np.int64), *detections.ids])
         rows = _most_confident(frames, label, np.where(seen, keypoints[..., 2], 0).sum(-1))
         rows = rows[seen[rows].any(-1)]
     else:
-        label = associate(keypoints, seen, frames, fps=fps, max_absence_s=max(max_absence_s, max_gap_s))
+        label = associate(
+            keypoints, seen, frames, fps=fps, max_absence_s=max(max_absence_s, max_gap_s), side=votes
+        )
         rows = np.flatnonzero(label >= 0)
     order = rows[np.argsort(label[rows], kind="stable")]
     ids, starts = np.unique(label[order], return_index=True)
@@ -60,36 +69,43 @@ def build_tracks(
     # a video of few frames has nobody who is seen for long
     parts = _long_enough(parts, min(_whole_frames(min_length_s, fps), detections.num_frames // 2), frames)
     if detections.ids is None:
-        parts = _numbered(parts, frames, keypoints, max_gap, fps)
+        parts = _numbered(parts, frames, keypoints, max_gap, fps, votes)
     return [
-        _track(number, frames[rows], keypoints[rows], seen[rows], max_gap, detections)
+        _track(number, frames[rows], keypoints[rows], seen[rows], max_gap, detections, votes[rows])
         for number, rows in sorted(parts.items())
     ]
 
 
-def choose_tracks(tracks: Sequence[Track], focus: str | int) -> list[Track]:
+def choose_tracks(tracks: Sequence[Track], focus: str | int, of_hands: bool = False) -> list[Track]:
     """The tracks that the user wants: 'longest' (most frames seen), 'largest' (median box), 'all', or one id.
 
-    Raises ``UserError`` if there are none, or not this one.
+    Of hands also 'left' or 'right': the longest of that side. Raises ``UserError`` if there are none, or not this one.
     """
     if not tracks:
         raise UserError(
-            "nobody was found for long enough: try another --detector, or --detector_option min_confidence=0.3, "
-            "or give keypoints by --json_path (with --keypoints if their format is not clear)"
+            f"{'no hand' if of_hands else 'nobody'} was found for long enough: try another --detector, or "
+            "--detector_option min_confidence=0.3, or give keypoints by --json_path (with --keypoints if their format "
+            "is not clear)"
         )
     text = str(focus).strip().lower()
     if text == "all":
         return list(tracks)
     if text == "longest":
         return [max(tracks, key=_frames_seen)]
+    if of_side := [track for track in tracks if text and track.side == text]:
+        return [max(of_side, key=_frames_seen)]
     if text == "largest":
         return [max(tracks, key=lambda track: np.median(_box_px(track).prod(-1)))]
     if chosen := [track for track in tracks if str(track.id) == text]:
         return chosen
-    known = ", ".join(f"{track.id} (frames {track.start} to {track.stop - 1})" for track in tracks)
+    known = ", ".join(
+        f"{track.id} ({f'{track.side}, ' if track.side else ''}frames {track.start} to {track.stop - 1})"
+        for track in tracks
+    )
+    choices = (*CHOICES, *sorted({track.side for track in tracks if track.side}))
     raise UserError(
-        f"--focus {focus}: no such person{did_you_mean(text, CHOICES)}; allowed: {', '.join(CHOICES)}, "
-        f"or an id: {known}"
+        f"--focus {focus}: no such {'hand' if of_hands else 'person'}{did_you_mean(text, choices)}; allowed: "
+        f"{', '.join(choices)}, or an id: {known}"
     )
 
 
@@ -156,21 +172,63 @@ def _long_enough(parts: dict[int, np.ndarray], min_frames: int, frames: np.ndarr
     return long
 
 
+def _votes(detections: Detections, confidence: np.ndarray) -> np.ndarray:
+    """(M,) what each detection says of its side: minus its confidence for left, plus for right, 0 for nothing."""
+    if detections.sides is None:
+        is_hand = is_one_hand(detections.skeleton)
+        signs = [SIGNS[side_of_format(detections.skeleton) if is_hand else None]] * len(confidence)
+    else:
+        signs = [SIGNS[side] for sides in detections.sides for side in sides]
+    return np.array(signs, np.float64) * confidence.max(1, initial=0)
+
+
+def _side(votes: np.ndarray) -> str | None:
+    """Side by the votes (F,) of a track's frames."""
+    return next(side for side, sign in SIGNS.items() if sign == np.sign(votes.sum()))
+
+
 def _numbered(
-    parts: dict[int, np.ndarray], frames: np.ndarray, keypoints: np.ndarray, max_gap: int, fps: float
+    parts: dict[int, np.ndarray],
+    frames: np.ndarray,
+    keypoints: np.ndarray,
+    max_gap: int,
+    fps: float,
+    votes: np.ndarray,
 ) -> dict[int, np.ndarray]:
-    """Ids from 1; one id for all if they can be one person: never two at once, after a pause, about as tall."""
-    stretches = list(parts.values())
+    """Ids from 1 in order of appearance; stretches of one side that can be one person or hand get one id."""
+    sides = [_side(votes[rows]) for rows in parts.values()]
+    people = []
+    for side in dict.fromkeys(sides):
+        stretches = [rows for rows, own in zip(parts.values(), sides, strict=True) if own == side]
+        people += _joined(stretches, frames, keypoints, max_gap, fps, side)
+    return dict(enumerate(sorted(people, key=lambda rows: frames[rows[0]]), start=1))
+
+
+def _joined(
+    stretches: list[np.ndarray],
+    frames: np.ndarray,
+    keypoints: np.ndarray,
+    max_gap: int,
+    fps: float,
+    side: str | None,
+) -> list[np.ndarray]:
+    """One for all if they can be one person: never two at once, after a pause, about as tall.
+
+    A hand that moves fast is lost without a pause, and only the side tells that it is the same.
+    """
+    least_gap, ratio = (0, SAME_HAND_RATIO) if side else (max_gap + 1, SAME_PERSON_RATIO)
     gaps = [frames[after[0]] - frames[before[-1]] - 1 for before, after in pairwise(stretches)]
     heights = [np.median(_heights_px(keypoints[rows])) for rows in stretches]
-    if gaps and min(gaps) > max_gap and max(heights) < SAME_PERSON_RATIO * min(heights):
+    if gaps and min(gaps) >= least_gap and max(heights) < ratio * min(heights):
         logger.info(
-            "never two people at once: %d stretches, up to %.1f s apart, are taken as one person",
+            "never two %s at once: %d stretches, up to %.1f s apart, are taken as one%s",
+            f"{side} hands" if side else "people",
             len(stretches),
             max(gaps) / fps,
+            "" if side else " person",
         )
-        return {1: np.concatenate(stretches)}
-    return dict(enumerate(stretches, start=1))
+        return [np.concatenate(stretches)]
+    return stretches
 
 
 def _heights_px(keypoints: np.ndarray) -> np.ndarray:
@@ -186,14 +244,22 @@ def _track(
     seen: np.ndarray,
     max_gap: int,
     detections: Detections,
+    votes: np.ndarray,
 ) -> Track:
     """Track of one person's detections, in the order of frames."""
+    side = _side(votes)
+    if outvoted := int((votes * SIGNS[side] < 0).sum()):
+        logger.info(
+            "hand %d: %s; in %d of %d frames the detector says the other side",
+            *(number, side, outvoted, len(frames)),
+        )
     start, num_frames = int(frames[0]), int(frames[-1] - frames[0]) + 1
     all_keypoints = np.zeros((num_frames, *keypoints.shape[1:]), np.float32)
     all_seen = np.zeros((num_frames, keypoints.shape[1]), bool)
     all_keypoints[frames - start], all_seen[frames - start] = keypoints, seen
     filled, flag = fill_gaps(all_keypoints, all_seen, max_gap)
-    return Track(id=number, start=start, keypoints=filled, flag=flag, skeleton=detections.skeleton)
+    skeleton = sided_hand(detections.skeleton, side) if side else detections.skeleton
+    return Track(id=number, start=start, keypoints=filled, flag=flag, skeleton=skeleton, side=side)
 
 
 def _frames_seen(track: Track) -> int:

@@ -23,6 +23,7 @@ def read_pickle(
     res_w: int | None = None,
     res_h: int | None = None,
     fps: float | None = None,
+    mirror_left: bool = False,
 ) -> Motion:
     """Motion of a data pickle; its own ``size_px`` comes before res_w and res_h."""
     path = find_data_file(dt_file, dt_root)
@@ -34,4 +35,12 @@ def read_pickle(
             raise UserError(f"{path} holds no size_px; give the image size as res_w and res_h")
         return np.array([res_w, res_h], np.float32)
 
-    return motion_from_split(path, split, skeleton, size_of=size_of, sample_stride=sample_stride, fps=fps)
+    return motion_from_split(
+        path,
+        split,
+        skeleton,
+        size_of=size_of,
+        sample_stride=sample_stride,
+        fps=fps,
+        mirror_left=mirror_left,
+    )

@@ -22,6 +22,7 @@ def read_vehs(
     dt_root: str | None = None,
     sample_stride: int = 1,
     fps: float | None = None,
+    mirror_left: bool = False,
 ) -> Motion:
     """Motion of a pickle in the style of VEHS-7M (train, validate, test); the config gives the image size."""
 
@@ -29,4 +30,12 @@ def read_vehs(
         return np.array([res_w, res_h], np.float32)
 
     path = find_data_file(dt_file, dt_root)
-    return motion_from_split(path, split, skeleton, size_of=size_of, sample_stride=sample_stride, fps=fps)
+    return motion_from_split(
+        path,
+        split,
+        skeleton,
+        size_of=size_of,
+        sample_stride=sample_stride,
+        fps=fps,
+        mirror_left=mirror_left,
+    )

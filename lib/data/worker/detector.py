@@ -62,11 +62,13 @@ def hidden_by_body(
     capsule_mm: np.ndarray,
     radius_mm: np.ndarray,
     px_per_mm: np.ndarray,
+    behind_mm: float = 15.0,
 ) -> np.ndarray:
     """Which joints (N,T,J) a limb or the trunk covers, as a camera sees them.
 
     joints_px (N,T,J,2), depth_mm (N,T,J); capsule ends capsule_px (N,T,K,2,2) and their depths capsule_mm
-    (N,T,K,2); radius_mm (K,); px_per_mm (N,T) at the person's depth.
+    (N,T,K,2); radius_mm (K,); px_per_mm (N,T) at the person's depth; behind_mm: how far behind the back of the
+    limb a joint lies at least.
     """
     hidden = np.zeros(depth_mm.shape, bool)
     x, y = joints_px[..., 0].copy(), joints_px[..., 1].copy()
@@ -80,7 +82,7 @@ def hidden_by_body(
         off_y -= along * axis_y
         near = off_x**2 + off_y**2 < (radius * px_per_mm[..., None]) ** 2
         front, back = capsule_mm[:, :, number, 0, None], capsule_mm[:, :, number, 1, None]
-        hidden |= near & (depth_mm > front + along * (back - front) + radius + 15.0)
+        hidden |= near & (depth_mm > front + along * (back - front) + radius + behind_mm)
     return hidden
 
 
@@ -120,7 +122,7 @@ def detect(
     image.
     """
     clips, frames, joints = hidden.shape
-    covered = _smooth_in_time(hidden.astype(np.float32), max(1, round(0.1 * fps)))
+    covered = smooth_in_time(hidden.astype(np.float32), max(1, round(0.1 * fps)))
     wander = smooth_noise_like(rng, (clips, frames, joints), 0.5 * fps)
     skill = rng.normal(0.0, 0.025, (clips, 1, 1)).astype(np.float32)
     confidence = np.clip(0.92 + skill - 0.5 * covered + (0.045 + 0.1 * covered) * wander, 0.05, 1.0)
@@ -139,7 +141,7 @@ def detect(
     return _swap_sides(rng, skeleton, detected, confidence)
 
 
-def _smooth_in_time(values: np.ndarray, reach: int) -> np.ndarray:
+def smooth_in_time(values: np.ndarray, reach: int) -> np.ndarray:
     """Mean over +-reach frames along axis 1, shorter at the ends."""
     total = np.cumsum(np.pad(values, ((0, 0), (1, 0), (0, 0))), axis=1)
     frames = np.arange(values.shape[1])

@@ -61,7 +61,7 @@ def film(
         for number in range(cameras)
     ]
     focal = np.array([lens.focal_px for lens in lenses])
-    camera_mm, px = _project(lenses, np.repeat(world, cameras, axis=0))
+    camera_mm, px = project(lenses, np.repeat(world, cameras, axis=0))
     joints_mm, joints_px = camera_mm[:, :, column], px[:, :, column]
     root_mm = skeleton.root_of(joints_mm)[:, :, 0, 2]
     factor = root_mm / focal[:, None]
@@ -81,9 +81,9 @@ def film(
         joints_image=image.reshape(flat, -1, 3),
         joints_mm=(image * factor[..., None, None]).reshape(flat, -1, 3),
         factor_mm_per_px=factor.reshape(flat),
-        source=_labels(sources, cameras * frames),
-        camera=_labels([lens.name for lens in lenses], frames),
-        action=_labels(session.tasks, cameras * frames),
+        source=labels_of(sources, cameras * frames),
+        camera=labels_of([lens.name for lens in lenses], frames),
+        action=labels_of(session.tasks, cameras * frames),
         fps=fps,
         size_px=np.repeat([lens.size_px for lens in lenses], frames, axis=0),
         skeleton=skeleton,
@@ -115,7 +115,7 @@ def film(
     return motion, truth
 
 
-def _project(cameras: list[Camera], world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def project(cameras: list[Camera], world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points (V,T,P,3) in camera axes, mm, and in the image, px (V,T,P,2), each video by its own camera."""
     rotation = np.stack([camera.rotation for camera in cameras])
     position = np.stack([camera.position_mm for camera in cameras])
@@ -150,6 +150,7 @@ def _detections(
     return detect(rng, skeleton, exact, hidden, stature_px, fps)
 
 
-def _labels(names: list[str] | tuple[str, ...], repeats: int) -> Labels:
+def labels_of(names: list[str] | tuple[str, ...], repeats: int) -> Labels:
+    """Labels of frames, each name for ``repeats`` of them."""
     kinds = list(dict.fromkeys(names))
     return Labels(np.repeat([kinds.index(name) for name in names], repeats), kinds)

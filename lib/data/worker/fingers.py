@@ -19,12 +19,17 @@ _SPREAD = {"index": 7.0, "middle": 1.0, "ring": -5.0, "pinky": -11.0}
 _THUMB = {  # flat, fist, pinch
     "thumb_metacarpal_flexion": (-4.0, 12.0, 20.0),
     "thumb_metacarpal_radial": (8.0, -20.0, -6.0),
+    "thumb_metacarpal_rotation": (0.0, 0.0, 0.0),
     "thumb_proximal_flexion": (6.0, 34.0, 18.0),
     "thumb_distal_flexion": (5.0, 45.0, 28.0),
 }
 FINGER_LIMITS_DEG = {
-    "thumb_metacarpal_flexion": (-15, 45),
-    "thumb_metacarpal_radial": (-25, 35),
+    "thumb_metacarpal_flexion": (-22, 50),
+    "thumb_metacarpal_radial": (-45, 35),
+    "thumb_metacarpal_rotation": (-15, 60),
+    "thumb_proximal_flexion": (-12, 62),
+    "thumb_distal_flexion": (-22, 85),
+    "pinky_proximal_radial": (-32, 22),
     "proximal_flexion": (-25, 95),
     "proximal_radial": (-22, 22),
     "intermediate_flexion": (0, 115),

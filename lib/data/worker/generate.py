@@ -13,6 +13,7 @@ import numpy as np
 from lib.data.motion import Labels, Motion
 from lib.data.worker.anthropometry import Subject, draw_subject
 from lib.data.worker.film import Session, film
+from lib.data.worker.hand_grips import shape_grasps
 from lib.data.worker.inverse import solve
 from lib.data.worker.kinematics import mirror_dofs
 from lib.data.worker.script import Commands, Script
@@ -47,6 +48,8 @@ def record_session(
         mirrored.append(rng.random() < 0.5)
     commands = Commands.concat(parts)
     pelvis, dofs = solve(subject, commands)
+    (finger_seed,) = seeds.spawn(1)
+    shape_grasps(np.random.default_rng(finger_seed), subject, tasks, commands, dofs)
     mirror = np.repeat(mirrored, frames)
     pitch = commands.feet.pitch - np.stack([commands["left_heel_raise"], commands["right_heel_raise"]])
     planted = commands.feet.planted
@@ -145,7 +148,7 @@ def _make(
     motion = Motion.concat([motion for motion, _ in filmed])
     if not with_truth:
         return motion, None
-    return motion, _join_truth(motion, [truth for _, truth in filmed if truth is not None])
+    return motion, join_truth(motion, [truth for _, truth in filmed if truth is not None])
 
 
 def draw_sessions(
@@ -181,7 +184,7 @@ def _session(
     """A new person doing ``clips`` of the tasks, and the seeds for filming it."""
     body, order, clip_seeds, film_seeds = seeds.spawn(4)
     subject = draw_subject(np.random.default_rng(body), f"{split}_s{number:03d}")
-    chosen = _task_order(np.random.default_rng(order), tasks, clips)
+    chosen = task_order(np.random.default_rng(order), tasks, clips)
     return record_session(clip_seeds, subject, chosen, frames, fps, split, lead_s), film_seeds
 
 
@@ -197,13 +200,13 @@ def _task_names(split: str, tasks: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _task_order(rng: np.random.Generator, tasks: list[str], clips: int) -> list[str]:
+def task_order(rng: np.random.Generator, tasks: list[str], clips: int) -> list[str]:
     """Tasks of one subject's clips: all once in a drawn order, then again as often as needed."""
     rounds = [rng.permutation(tasks) for _ in range(-(-clips // len(tasks)))]
     return [str(name) for name in np.concatenate(rounds)[:clips]]
 
 
-def _join_truth(motion: Motion, parts: list[WorkerTruth]) -> WorkerTruth:
+def join_truth(motion: Motion, parts: list[WorkerTruth]) -> WorkerTruth:
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
 

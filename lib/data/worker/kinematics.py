@@ -42,6 +42,7 @@ FINGER_DOFS = (
     *(
         "thumb_metacarpal_flexion",
         "thumb_metacarpal_radial",
+        "thumb_metacarpal_rotation",
         "thumb_proximal_flexion",
         "thumb_distal_flexion",
     ),
@@ -199,9 +200,11 @@ def local_rotation(segment: str, dofs: np.ndarray) -> np.ndarray:
     if part == "toes":
         return rotation_zxy(of_side("toe_extension"), 0.0, 0.0)
     flexion = sign * of_side(f"{part}_flexion")
+    if part == "thumb_metacarpal":
+        turn = sign * of_side("thumb_metacarpal_rotation")
+        return thumb_rest(side) @ rotation_zxy(of_side("thumb_metacarpal_radial"), flexion, turn)
     radial = of_side(f"{part}_radial") if f"{side}_{part}_radial" in DOF_INDEX else 0.0
-    rotation = rotation_zxy(radial, flexion, 0.0)
-    return thumb_rest(side) @ rotation if part == "thumb_metacarpal" else rotation
+    return rotation_zxy(radial, flexion, 0.0)
 
 
 def forward(

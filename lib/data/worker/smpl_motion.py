@@ -5,11 +5,13 @@ F frames, J joints of a format, K joints of the body, B shape components.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lib.data.film import film
 from lib.data.motion import Labels, Motion
@@ -72,9 +74,9 @@ def _film(
 ) -> Motion:
     """What the cameras see of one person's clips."""
     shape_seed, film_seed = seeds.spawn(2)
-    shape = np.random.default_rng(shape_seed).standard_normal(body.num_betas)
-    shape = shape.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
-    pose, joints_mm = _world(body, regressor, session, shape)
+    shape = draw_shape(np.random.default_rng(shape_seed), body)
+    pose, offset_mm = world_pose(body, session, shape)
+    joints_mm = body_mm(body, pose, shape, partial(regressor.of, body)) + offset_mm
     generator = np.random.default_rng(film_seed)
     videos = []
     for clip, task in enumerate(session.tasks):
@@ -112,10 +114,14 @@ def _film(
     return Motion.concat(videos)
 
 
-def _world(
-    body: BodyModel, regressor: KeypointRegressor, session: Session, shape: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (F,K,3,3) of the joints, the first in the world, and joints (F,J,3) of the format there, mm.
+def draw_shape(generator: np.random.Generator, body: BodyModel) -> np.ndarray:
+    """Shape components (B,) of a person, float32."""
+    shape = generator.standard_normal(body.num_betas)
+    return shape.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32)
+
+
+def world_pose(body: BodyModel, session: Session, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (F,K,3,3) of the joints, the first in the world, and what to add (F,1,3) mm to the body's points.
 
     The body's root joint lies where that point of the worker is.
     """
@@ -123,10 +129,18 @@ def _world(
     neutral = torch.zeros(1, body.num_betas, device=device)
     with torch.no_grad():
         rest = body.joints(torch.zeros(1, body.num_joints * 3, device=device), neutral)[0].cpu().numpy()
-        pose = body_pose(rest, body.joint_names, body.parents, session.dofs)
-        rotations = torch.from_numpy(pose).float().to(device)
-        betas = torch.from_numpy(shape).to(device).expand(len(pose), -1)
-        root = body.joints(rotations, betas)[:, :1]
-        joints_mm = (1000 * (regressor.of(body, rotations, betas) - root)).cpu().numpy()
+    pose = body_pose(rest, body.joint_names, body.parents, session.dofs)
     rotation, origin = forward(session.subject, session.pelvis_mm, session.dofs, ("pelvis",))
-    return pose, joints_mm + place_points(session.subject, rotation, origin, body.joint_names[:1])
+    root_mm = place_points(session.subject, rotation, origin, body.joint_names[:1])
+    return pose, root_mm - body_mm(body, pose, shape, body.joints)[:, :1]
+
+
+def body_mm(
+    body: BodyModel, pose: np.ndarray, shape: np.ndarray, points: Callable[[Tensor, Tensor], Tensor]
+) -> np.ndarray:
+    """Points (F,P,3) mm of a posed body, as ``points`` (such as the body itself) makes them in metres."""
+    device = body.vertices.template.device
+    rotations = torch.from_numpy(pose).float().to(device)
+    betas = torch.from_numpy(shape).to(device).expand(len(pose), -1)
+    with torch.no_grad():
+        return (1000 * points(rotations, betas)).cpu().numpy()

@@ -49,18 +49,29 @@ def detect(
 ) -> Detections:
     """Keypoints of everybody in all frames, which are taken one at a time; ``progress(1)`` is called after each.
 
+    A detector of hands that names their sides (``sides`` of its last frame) tells them too.
+
     Raises ``UserError`` for a detector that returns something else than it should. Frames that are a generator
     are closed, also after an error.
     """
     people = []
+    sides: list[list[str | None]] = []
     try:
         for number, frame in enumerate(frames):
             people.append(_checked(detector(frame), detector, number))
+            sides.append(list(getattr(detector, "sides", ())))
             if progress is not None:
                 progress(1)
     finally:
         getattr(frames, "close", lambda: None)()
-    return Detections(skeleton=detector.skeleton, people=people, fps=fps, size_px=size_px, source=source)
+    return Detections(
+        skeleton=detector.skeleton,
+        people=people,
+        sides=sides if hasattr(detector, "sides") else None,
+        fps=fps,
+        size_px=size_px,
+        source=source,
+    )
 
 
 def _checked(found: Any, detector: Detector, number: int) -> np.ndarray:

@@ -20,7 +20,8 @@ from lib.skeleton import Skeleton
 class Detector(Protocol):
     """Made with keyword options only; may have a method ``close()``.
 
-    Its class may have ``joint_format``, the name of its usual skeleton, so that messages can recommend it.
+    Its class may have ``joint_format``, the name of its usual skeleton, so that messages can recommend it. A detector
+    of hands may have ``sides``: "left", "right" or None of each hand that it returned last.
     """
 
     skeleton: Skeleton

@@ -20,7 +20,7 @@ ROTATION_CHANNELS = "Zrotation Xrotation Yrotation"  # rotation = Rz @ Rx @ Ry
 
 @dataclass(frozen=True)
 class BvhError:
-    """Distance between a file's joints and the motion's, in mm (arbitrary units: 1000 = the person's height)."""
+    """Distance between a file's joints and the motion's, in mm (arbitrary units: 1000 = one unit)."""
 
     mean_mm: float
     max_mm: float
@@ -54,7 +54,7 @@ def write_bvh(path: str | Path, world: WorldMotion, *, rigid: bool = False) -> B
     missed_mm = missed_mm[:, :-1][np.isfinite(world.positions).all(-1)]
     error = BvhError(float(missed_mm.mean()), float(missed_mm.max()))
     if rigid:
-        scale, unit = (1.0, "mm") if world.units == "m" else (0.1, "% of the person's height")
+        scale, unit = (1.0, "mm") if world.units == "m" else (0.1, f"% of the {world.unit_length}")
         log.info(
             "%s: bones of fixed length miss the joints by %.1f %s on average, by %.1f at most",
             *(path, error.mean_mm * scale, unit, error.max_mm * scale),

@@ -71,6 +71,7 @@ def read_keypoints(
         skeleton=skeleton,
         people=[table.keypoints[some] for some in rows],
         ids=None if table.ids is None else [table.ids[some] for some in rows],
+        sides=None if table.sides is None else [table.sides[some].tolist() for some in rows],
         fps=fps,
         size_px=size_px,
         source=path.name,

@@ -46,6 +46,7 @@ def cleaned(table: PeopleTable, path: Path) -> PeopleTable:
         keypoints=points[rows],
         frame=table.frame[rows],
         ids=None if table.ids is None else table.ids[rows],
+        sides=None if table.sides is None else table.sides[rows],
     )
     if table.ids is not None and len({*zip(table.frame, table.ids, strict=True)}) < len(table.frame):
         log.info("%s: people of one frame share an id, so its ids are not used", path)

@@ -19,11 +19,15 @@ from lib.registry import Registry
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PeopleTable:
-    """keypoints (R,J,3) of x px, y px, confidence; frame (R,) as numbered in the file; ids (R,) if it has them."""
+    """keypoints (R,J,3) of x px, y px, confidence; frame (R,) as numbered in the file; ids (R,) if it has them.
+
+    sides (R,): of hands, "left", "right" or None.
+    """
 
     keypoints: np.ndarray
     frame: np.ndarray
     ids: np.ndarray | None = None
+    sides: np.ndarray | None = None
     first: int = 0
     """Number of the first frame."""
     last: int | None = None

@@ -31,6 +31,7 @@ class StoredDetections:
             keypoints=np.concatenate(detections.people),
             frame=np.repeat(np.arange(len(counts)), counts),
             ids=None if detections.ids is None else np.concatenate(detections.ids),
+            sides=detections.sides and np.array([side for sides in detections.sides for side in sides]),
             last=len(counts) - 1,
             joint_format=detections.skeleton.name,
         )

@@ -1,0 +1,130 @@
+"""Posture scores of somebody in a video: tables, a figure, and a section of the report page.
+
+Letters: F frames, J joints.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.ergo.from_joints import approximations, posture_angles
+from lib.ergo.inputs import TaskInputs
+from lib.ergo.limits import Thresholds
+from lib.ergo.niosh import LiftGeometry, Niosh, lift_geometry, niosh
+from lib.ergo.scores import Assessment, assess
+from lib.ergo.series_csv import write_angles_csv, write_scores_csv
+from lib.errors import UserError
+from lib.wild.ergo_figure import draw_ergo
+from lib.wild.ergo_flags import SMOOTH_S
+from lib.wild.ergo_moments import moment_pictures, worst_moments
+from lib.wild.ergo_section import ergo_section
+from lib.wild.page import PageSection
+from lib.wild.records import Flag, Track, WorldMotion
+
+UP = (0.0, 1.0, 0.0)
+LIFT_WINDOW_S = 0.1  # around begin and end of a lift: the median of the joints
+
+
+@dataclass(frozen=True, eq=False)
+class WorldErgo:
+    """Angles and scores of one person in a video; lift: geometry and result of the NIOSH equation at begin and end."""
+
+    angles_deg: Mapping[str, np.ndarray]
+    assessment: Assessment
+    notes: tuple[str, ...]
+    lift: tuple[LiftGeometry, Niosh, Niosh] | None = None
+
+
+def assess_world(
+    world: WorldMotion,
+    inputs: TaskInputs | None = None,
+    thresholds: Thresholds | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    smooth_s: float = SMOOTH_S,
+) -> WorldErgo:
+    """Score a person's motion in the room; ``smooth_s`` is the window over which angles, not joints, are averaged.
+
+    Raises ``UserError`` for a joint format or a motion without trunk or arms, and for a lift that cannot be measured.
+    """
+    if not 0 <= smooth_s <= 5:
+        raise UserError(f"--ergo_smooth {smooth_s:g}: seconds, 0 to 5")
+    inputs = inputs or TaskInputs()
+    angles = posture_angles(world.positions, world.skeleton, UP, fps=world.fps, smooth_s=smooth_s)
+    assessment = assess(angles, world.fps, inputs, thresholds, methods)
+    notes = approximations(world.skeleton)
+    notes.append(
+        f"angles are averaged over {smooth_s:g} s around each frame; the joints are not smoothed for it"
+        if smooth_s
+        else "angles are not smoothed"
+    )
+    filled = (world.flag == Flag.INTERPOLATED).mean(1)[assessment.known]
+    if len(filled) and filled.mean() > 0:
+        notes.append(
+            f"{100 * filled.mean():.1f} % of the joints in scored frames were filled in and count as seen"
+        )
+    return WorldErgo(angles, assessment, tuple(notes), _lift(world, inputs) if inputs.lift else None)
+
+
+def ergo_report(
+    world: WorldMotion,
+    folder: str | Path,
+    inputs: TaskInputs | None = None,
+    *,
+    thresholds: Thresholds | None = None,
+    methods: Sequence[str] | None = None,
+    smooth_s: float = SMOOTH_S,
+    overlay: Path | None = None,
+    track: Track | None = None,
+    size_px: tuple[int, int] | None = None,
+) -> tuple[list[Path], PageSection]:
+    """Write angles.csv, scores.csv and ergo.png into ``folder``; give these files and the page's section.
+
+    overlay: the video with skeletons, whose frames become the pictures of the worst moments (so heads hidden in it are
+    hidden here); without it skeletons are drawn. track and size_px (of the video) crop the pictures to the person.
+    Raises ``UserError`` as ``assess_world``, or where the overlay cannot be read.
+    """
+    found = assess_world(world, inputs, thresholds, methods=methods, smooth_s=smooth_s)
+    folder = Path(folder)
+    files = [folder / name for name in ("angles.csv", "scores.csv", "ergo.png")]
+    write_angles_csv(files[0], found.angles_deg, world.time_s)
+    write_scores_csv(files[1], found.assessment, world.time_s)
+    draw_ergo(files[2], found.angles_deg, found.assessment, world.time_s)
+    moments = worst_moments(found.assessment)
+    pictures = moment_pictures(moments, world, overlay, track, size_px)
+    return files, ergo_section(found.assessment, world, found.notes, pictures, found.lift)
+
+
+def _lift(world: WorldMotion, inputs: TaskInputs) -> tuple[LiftGeometry, Niosh, Niosh]:
+    """The NIOSH equation between two moments of the video, for the begin and for the end of the lift."""
+    assert inputs.lift is not None
+    if world.units != "m":
+        raise UserError("--lift needs lengths in metres: give the person's height with --stature")
+    if inputs.coupling == "unacceptable":
+        raise UserError("--lift: the lifting equation knows the couplings good, fair and poor")
+    last = float(world.time_s[-1])
+    if inputs.lift[1] > last + 1 / world.fps:
+        raise UserError(f"--lift ends at {inputs.lift[1]:g} s, but the video at {last:.2f} s")
+    moments = []
+    for second in inputs.lift:
+        near = np.abs(world.time_s - second) <= LIFT_WINDOW_S
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a joint that is unknown at all of these frames
+            moments.append(np.nanmedian(world.positions[near].astype(np.float64), axis=0))
+    lift = lift_geometry(moments[0], moments[1], world.skeleton)
+    how = {
+        "lifts_per_min": inputs.lifts_per_min,
+        "hours": inputs.duration_h,
+        "coupling": inputs.coupling,
+        "load": inputs.load_kg,
+    }
+    return (
+        lift,
+        niosh(lift.h_cm, max(lift.v_cm, 0.0), lift.d_cm, lift.a_deg, **how),
+        niosh(lift.end_h_cm, max(lift.end_v_cm, 0.0), lift.d_cm, lift.end_a_deg, **how),
+    )

@@ -1,0 +1,66 @@
+"""Flags of the posture scores, made from the fields of ``TaskInputs``."""
+
+from __future__ import annotations
+
+import argparse
+
+from lib.ergo.inputs import TaskInputs
+from lib.ergo.scores import METHODS
+
+SMOOTH_S = 0.2
+
+
+def add_ergo_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the group of flags; ``task_inputs`` reads them back."""
+    add = parser.add_argument_group("posture scores (what a video cannot show is stated here)").add_argument
+    add("--ergo", action="store_true", help="joint angles and posture scores: a screening aid")
+    add(
+        "--ergo_methods",
+        nargs="+",
+        choices=METHODS.names(),
+        metavar="METHOD",
+        help=f"of {', '.join(METHODS.names())} [all]",
+    )
+    add("--ergo_thresholds", metavar="FILE", help="YAML with other thresholds; see docs/scores.md")
+    add(
+        "--ergo_smooth",
+        type=float,
+        default=SMOOTH_S,
+        metavar="S",
+        help="mean of the angles over so many seconds, 0 for none [%(default)s]",
+    )
+    for field in TaskInputs.fields():
+        rules, flag = field.metadata, f"--{field.name}"
+        text = rules["help"]
+        if isinstance(field.default, bool):
+            add(flag, action="store_true", help=text)
+            continue
+        if field.default is not None:
+            text += f" [{field.default:g}]" if isinstance(field.default, float) else f" [{field.default}]"
+        options = {"default": field.default, "help": text}
+        if "choices" in rules:
+            add(flag, choices=rules["choices"], **options)
+        else:
+            count = {"nargs": len(rules["metavar"])} if isinstance(rules["metavar"], tuple) else {}
+            add(flag, type=float, metavar=rules["metavar"], **count, **options)
+
+
+def task_inputs(arguments: argparse.Namespace) -> TaskInputs:
+    """What the flags say; raises ``UserError`` for values that are not allowed."""
+    given = {field.name: getattr(arguments, field.name) for field in TaskInputs.fields()}
+    return TaskInputs(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    )
+
+
+def useless_ergo_flags(arguments: argparse.Namespace) -> list[str]:
+    """One line for each given flag that does nothing without ``--ergo``."""
+    if arguments.ergo:
+        return []
+    defaults = {field.name: field.default for field in TaskInputs.fields()}
+    defaults |= {"ergo_methods": None, "ergo_thresholds": None, "ergo_smooth": SMOOTH_S}
+    return [
+        f"--{name} has no effect without --ergo"
+        for name, default in defaults.items()
+        if getattr(arguments, name) != default
+    ]

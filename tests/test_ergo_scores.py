@@ -1,0 +1,889 @@
+"""Posture scores: published tables cell by cell, limits at their edges, symmetry, holds, gaps, speed."""
+
+import time
+from dataclasses import fields, replace
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+
+from lib.ergo.four_level import count_risk_events
+from lib.ergo.holds import consumed, count_events, longest_s, movements_per_min, standing_still, steady
+from lib.ergo.inputs import TaskInputs
+from lib.ergo.limits import action_levels, load_limits, load_thresholds, risk_colors
+from lib.ergo.niosh import frequency_multiplier, lift_geometry, niosh
+from lib.ergo.posture import Posture
+from lib.ergo.scores import METHOD_ORDER, METHODS, assess
+from lib.ergo.series_csv import write_angles_csv, write_scores_csv
+from lib.errors import UserError
+from lib.skeleton import load_skeleton
+
+NAN = np.nan
+SIDES = ("left", "right")
+FPS = 20.0
+UPRIGHT = {
+    **dict.fromkeys(("trunk_flexion", "trunk_lateral", "back_rotation", "back_flexion", "back_lateral"), 0.0),
+    **dict.fromkeys(("neck_flexion", "neck_lateral", "neck_rotation", "head_flexion"), 0.0),
+    **{
+        f"{side}_{name}": value
+        for side in SIDES
+        for name, value in {
+            "shoulder_elevation": 10.0,
+            "shoulder_flexion": 10.0,
+            "shoulder_horizontal_abduction": 90.0,  # straight ahead
+            "shoulder_rotation": 0.0,
+            "shoulder_raise": 0.0,
+            "elbow_flexion": 80.0,
+            "hand_lateral": 1.0,
+            "wrist_flexion": 0.0,
+            "wrist_deviation": 0.0,
+            "forearm_pronation": 0.0,
+            "knee_flexion": 0.0,
+        }.items()
+    },
+}
+QUIET = {"static": "no", "repetition_per_min": 0.0}  # no point for time
+
+
+def series(frames=1, both=None, **given):
+    """Upright angles with others in their place; ``both`` goes to both sides."""
+    given |= {f"{side}_{name}": values for side in SIDES for name, values in (both or {}).items()}
+    return {
+        name: np.broadcast_to(np.asarray(given.get(name, value), float), (frames,)).copy()
+        for name, value in UPRIGHT.items()
+    }
+
+
+def columns(method, angles, fps=FPS, **inputs):
+    return assess(angles, fps, TaskInputs(**{**QUIET, **inputs}), methods=[method]).methods[method].frames
+
+
+def one(method, column="score", fps=FPS, both=None, inputs=None, **given):
+    """A column in the single frame that these angles make."""
+    return columns(method, series(1, both, **given), fps, **(inputs or {}))[column][0]
+
+
+# ---- published tables, typed here a second time from the lists of facts, and reached through angles
+
+
+def digits(text):
+    return [int(letter) for letter in text if letter.isdigit()]
+
+
+RULA_A = digits(
+    "12 22 23 33 | 22 22 33 33 | 23 33 33 44   23 33 34 44 | 33 33 34 44 | 34 44 44 55"
+    "33 44 44 55 | 34 44 44 55 | 44 44 45 55   44 44 45 55 | 44 44 45 55 | 44 45 55 66"
+    "55 55 56 67 | 56 66 67 77 | 66 67 77 78   77 77 78 89 | 88 88 89 99 | 99 99 99 99"
+)
+RULA_B = digits(
+    "13 23 34 55 66 77  23 23 45 55 67 77  33 34 45 56 67 77  55 56 67 77 77 88  77 77 78 88 88 88  88 88 88 89 99 99"
+)
+RULA_C = digits("1233455 2234455 3334456 3334566 4445677 4456677 5566777 5567777")
+REBA_A = digits("1234 2345 2456 3567 4678   1234 3456 4567 5678 6789   3356 4567 5678 6789 7899")
+REBA_B = digits("122 123  123 234  345 455  455 567  678 788  788 899")
+REBA_C = [
+    int(word)
+    for word in (
+        "1 1 1 2 3 3 4 5 6 7 7 7  1 2 2 3 4 4 5 6 6 7 7 8  2 3 3 3 4 5 6 7 7 8 8 8  3 4 4 4 5 6 7 8 8 9 9 9 "
+        "4 4 4 5 6 7 8 8 9 9 9 9  6 6 6 7 8 8 9 9 10 10 10 10  7 7 7 8 9 9 9 10 10 11 11 11 "
+        "8 8 8 9 10 10 10 10 10 11 11 11  9 9 9 10 10 10 11 11 11 12 12 12  10 10 10 11 11 11 11 12 12 12 12 12 "
+        "11 11 11 11" + 8 * " 12" + 12 * " 12"
+    ).split()
+]
+
+UPPER_ARMS = [
+    (10, 90, 0),
+    (30, 90, 0),
+    (60, 90, 0),
+    (100, 90, 0),
+    (100, 0, 0),
+    (100, 0, 20),
+]  # elevation, direction, raised
+NECKS = [
+    (5, 0, 0),
+    (15, 0, 0),
+    (30, 0, 0),
+    (-20, 0, 0),
+    (-20, 30, 0),
+    (-20, 30, 30),
+]  # flexion, rotation, lateral
+TRUNKS = [(0, 0, 0), (10, 0, 0), (40, 0, 0), (70, 0, 0), (70, 30, 0), (70, 30, 30)]
+
+
+def arm_angles(places):
+    """Angles of both arms for places (upper arm, lower arm, wrist, twist), which count from 0."""
+    upper, lower, wrist, twist = np.array(places).T
+    elevation, direction, raised = np.array(UPPER_ARMS, float)[upper].T
+    return {
+        "shoulder_elevation": elevation,
+        "shoulder_horizontal_abduction": direction,
+        "shoulder_raise": raised,
+        "elbow_flexion": np.array([80.0, 30.0, 30.0])[lower],
+        "hand_lateral": np.array([1.0, 1.0, -0.5])[lower],
+        "wrist_flexion": np.array([0.0, -10.0, 30.0, 30.0])[wrist],
+        "wrist_deviation": np.array([0.0, 0.0, 0.0, -20.0])[wrist],
+        "forearm_pronation": np.array([0.0, 80.0])[twist],
+    }
+
+
+def test_rula_table_a():
+    places = list(product(range(6), range(3), range(4), range(2)))
+    found = columns("rula", series(len(places), arm_angles(places)))
+    for side in SIDES:
+        assert found[f"upper_arm_{side}"].tolist() == [1 + place[0] for place in places]
+        assert found[f"score_c_{side}"].tolist() == RULA_A
+
+
+def test_rula_table_b():
+    places = list(product(range(6), range(6)))
+    neck, trunk = np.array(places).T
+    angles = {
+        **dict(zip(("neck_flexion", "neck_rotation", "neck_lateral"), np.array(NECKS)[neck].T, strict=True)),
+        **dict(
+            zip(("trunk_flexion", "back_rotation", "trunk_lateral"), np.array(TRUNKS)[trunk].T, strict=True)
+        ),
+    }
+    for leg, legs in enumerate(("balanced", "one or unstable")):
+        found = columns("rula", series(36, **angles), legs=legs)
+        assert found["score_d"].tolist() == RULA_B[leg::2]
+
+
+def test_rula_table_c_and_action_levels():
+    places = list(product(range(6), range(3), range(4), range(2), range(6), range(6)))
+    arm, middle = [place[:4] for place in places], np.array(places)[:, 4:].T
+    angles = {
+        **dict(
+            zip(("neck_flexion", "neck_rotation", "neck_lateral"), np.array(NECKS)[middle[0]].T, strict=True)
+        ),
+        **dict(
+            zip(
+                ("trunk_flexion", "back_rotation", "trunk_lateral"),
+                np.array(TRUNKS)[middle[1]].T,
+                strict=True,
+            )
+        ),
+    }
+    angles = series(len(places), arm_angles(arm), **angles)
+    seen = set()
+    for inputs in ({}, {"legs": "one or unstable"}, {"load_kg": 5}, {"load_kg": 11, "static": "yes"}):
+        found = columns("rula", angles, **inputs)
+        cells = list(zip(found["score_c_left"].clip(max=8), found["score_d"].clip(max=7), strict=True))
+        assert found["score"].tolist() == [RULA_C[int(7 * (c - 1) + d - 1)] for c, d in cells]
+        seen |= set(cells)
+        for score, level in zip(found["score"], found["level"], strict=True):
+            assert level == {1: 0, 2: 0, 3: 1, 4: 1, 5: 2, 6: 2, 7: 3}[score]
+    assert len(seen) == 8 * 7
+
+
+def reba_angles(places):
+    neck, trunk, knee = np.array(places).T
+    return {
+        "neck_flexion": np.array([10.0, 30.0, -10.0])[neck],
+        "neck_rotation": np.array([0.0, 0.0, 30.0])[neck],
+        "trunk_flexion": np.array([0.0, -15.0, 40.0, 80.0, 80.0])[trunk],
+        "trunk_lateral": np.array([0.0, 0.0, 0.0, 0.0, -30.0])[trunk],
+        "back_rotation": np.array([0.0, 0.0, 0.0, 0.0, 30.0])[trunk],
+        "left_knee_flexion": np.array([0.0, 40.0, 70.0])[knee],
+    }
+
+
+def test_reba_table_a():
+    places = list(product(range(3), range(5), range(3)))
+    expected = np.array(REBA_A).reshape(3, 5, 4)
+    angles = series(len(places), **reba_angles(places))
+    assert columns("reba", angles)["score_a"].tolist() == expected[:, :, :3].ravel().tolist()
+    found = columns("reba", angles, legs="one or unstable")
+    assert found["score_a"].tolist() == expected[:, :, 1:].ravel().tolist()
+    found = columns("reba", angles, sitting=True)["score_a"].reshape(3, 5, 3)
+    assert (found == expected[:, :, :1]).all()
+
+
+def test_reba_table_b():
+    wrists = {"wrist_flexion": [0.0, 20.0, -20.0], "wrist_deviation": [0.0, 0.0, 20.0]}
+    places = list(product(range(6), range(2), range(3)))
+    both = arm_angles([(upper, lower, 0, 0) for upper, lower, _ in places])
+    both |= {name: np.array(values)[[place[2] for place in places]] for name, values in wrists.items()}
+    assert columns("reba", series(36, both))["score_b_right"].tolist() == REBA_B
+
+
+def test_reba_table_c_and_action_levels():
+    postures = list(product(range(3), range(5), range(3), range(6), range(2), range(3)))
+    both = arm_angles([(place[3], place[4], 0, 0) for place in postures])
+    both["wrist_flexion"] = np.array([0.0, 20.0, 20.0])[[place[5] for place in postures]]
+    both["forearm_pronation"] = np.array([0.0, 0.0, 80.0])[[place[5] for place in postures]]
+    angles = series(len(postures), both) | series(
+        len(postures), **reba_angles([place[:3] for place in postures])
+    )
+    angles |= {f"{side}_{name}": values for side in SIDES for name, values in both.items()}
+    angles["left_knee_flexion"] = np.array([0.0, 40.0, 70.0])[[place[2] for place in postures]]
+    seen = set()
+    loads = [{"load_kg": 7}, {"load_kg": 12}, {"load_kg": 12, "shock": True}]
+    for load, coupling in product([{}, *loads], ("good", "fair", "poor", "unacceptable")):
+        for legs in ("balanced", "one or unstable"):
+            found = columns("reba", angles, coupling=coupling, legs=legs, **load)
+            cells = list(zip(found["score_a"].clip(max=12), found["score_b_left"].clip(max=12), strict=True))
+            assert found["score"].tolist() == [REBA_C[int(12 * (a - 1) + b - 1)] for a, b in cells]
+            seen |= set(cells)
+    assert len(seen) == 12 * 12
+    found = columns("reba", angles, static="yes", repetition_per_min=5, unstable=True, load_kg=12)
+    words = {1: 0, 2: 1, 3: 1, **dict.fromkeys(range(4, 8), 2), **dict.fromkeys(range(8, 11), 3)}
+    assert found["level"].tolist() == [words.get(int(score), 4) for score in found["score"]]
+    assert found["score"].max() == 15
+
+
+# ---- limits and their edges
+
+
+@pytest.mark.parametrize(
+    ("angle", "score"),
+    [(0, 1), (20, 1), (20.1, 2), (45, 2), (45.1, 3), (90, 3), (90.1, 4), (-20, 1), (-20.1, 2), (-60, 2)],
+)
+def test_upper_arm_limits(angle, score):
+    both = {"shoulder_elevation": abs(angle), "shoulder_horizontal_abduction": 90 if angle >= 0 else -90}
+    assert one("rula", "upper_arm_left", both=both) == score
+    assert one("reba", "upper_arm_right", both=both) == score
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "column", "steps"),
+    [
+        ("rula", "neck_flexion", "neck", [(-5.1, 4), (-5, 1), (10, 1), (10.1, 2), (20, 2), (20.1, 3)]),
+        ("reba", "neck_flexion", "neck", [(-5.1, 2), (-5, 1), (20, 1), (20.1, 2)]),
+        (
+            "rula",
+            "trunk_flexion",
+            "trunk",
+            [
+                (-30, 3),
+                (-20, 2),
+                (-5.1, 2),
+                (-5, 1),
+                (5, 1),
+                (5.1, 2),
+                (20, 2),
+                (20.1, 3),
+                (60, 3),
+                (60.1, 4),
+            ],
+        ),
+        (
+            "reba",
+            "trunk_flexion",
+            "trunk",
+            [(-80, 3), (-20.1, 3), (-20, 2), (5, 1), (20, 2), (60, 3), (61, 4)],
+        ),
+        ("reba", "left_knee_flexion", "legs", [(0, 1), (29.9, 1), (30, 2), (60, 2), (60.1, 3)]),
+        ("rula", "left_elbow_flexion", "lower_arm_left", [(59.9, 2), (60, 1), (100, 1), (100.1, 2)]),
+        ("rula", "left_wrist_flexion", "wrist_left", [(5, 1), (-5.1, 2), (15, 2), (-15.1, 3)]),
+        ("reba", "left_wrist_flexion", "wrist_left", [(15, 1), (-15.1, 2)]),
+        ("rula", "neck_lateral", "neck", [(10, 1), (10.1, 2), (-10.1, 2)]),
+        ("rula", "back_rotation", "trunk", [(-10, 1), (-10.1, 2)]),
+    ],
+)
+def test_edges_of_part_scores(method, name, column, steps):
+    for angle, score in steps:
+        assert one(method, column, **{name: angle}) == score, angle
+
+
+def test_an_arm_to_the_side_is_abducted_and_one_to_the_front_is_not():
+    side = {"shoulder_elevation": 45, "shoulder_horizontal_abduction": 0}
+    front = {"shoulder_elevation": 89.99, "shoulder_flexion": 89.99, "shoulder_abduction": 70}
+    front["shoulder_horizontal_abduction"] = 90
+    assert one("rula", "upper_arm_left", both=side) == 2 + 1
+    assert one("rula", "upper_arm_left", both=front) == 3
+    # without the direction, a level arm's projected angles tell nothing
+    front["shoulder_horizontal_abduction"] = NAN
+    assert one("rula", "upper_arm_left", both=front) == 3
+    aside = {"shoulder_elevation": 45, "shoulder_flexion": 0, "shoulder_abduction": 45}
+    aside["shoulder_horizontal_abduction"] = NAN
+    assert one("rula", "upper_arm_left", both=aside) == 2 + 1
+
+
+def test_support_load_and_shock():
+    bent = {"shoulder_elevation": 60}
+    assert (
+        one("rula", "upper_arm_left", both=bent)
+        - one("rula", "upper_arm_left", both=bent, inputs={"arms_supported": True})
+        == 1
+    )
+    base = one("rula", "score_d")
+    for load, kind, more in (
+        (1.9, "static", 0),
+        (2, "intermittent", 1),
+        (10, "repeated", 2),
+        (10.1, "intermittent", 3),
+    ):
+        assert one("rula", "score_d", inputs={"load_kg": load, "load_kind": kind}) == base + more
+    assert one("rula", "score_d", inputs={"shock": True}) == base + 3
+    left = columns("rula", series(), load_kg=5, load_side="left")
+    assert left["score_c_left"] == left["score_c_right"] + 1
+    base = one("reba", "score_a")
+    for load, more in ((4.9, 0), (5, 1), (10, 1), (10.1, 2)):
+        assert one("reba", "score_a", inputs={"load_kg": load}) == base + more
+
+
+@pytest.mark.parametrize("method", ["rula", "reba"])
+def test_a_worse_angle_never_scores_better(method):
+    rng = np.random.default_rng(1)
+    frames = 60
+    ramps = {
+        "trunk_flexion": np.linspace(0, 120, frames),
+        "neck_flexion": np.linspace(0, 60, frames),
+        "back_rotation": np.linspace(0, 60, frames),
+        "left_shoulder_elevation": np.linspace(0, 170, frames),
+        "left_wrist_flexion": np.linspace(0, 80, frames),
+        "right_knee_flexion": np.linspace(0, 120, frames),
+        "right_elbow_flexion": np.linspace(80, 140, frames),
+    }
+    for name, ramp in ramps.items():
+        for _ in range(10):
+            angles = random_angles(rng, 1)
+            angles["left_shoulder_horizontal_abduction"][:] = (
+                90  # an arm straight up is no longer out to the side
+            )
+            angles = {key: np.repeat(values, frames) for key, values in angles.items()} | {name: ramp}
+            assert (np.diff(columns(method, angles)["score"]) >= 0).all(), name
+
+
+def random_angles(rng, frames):
+    wide = {name: rng.normal(0, 40, frames) for name in UPRIGHT}
+    for side in SIDES:
+        wide[f"{side}_shoulder_elevation"] = rng.uniform(0, 150, frames)
+        wide[f"{side}_shoulder_horizontal_abduction"] = rng.uniform(-180, 180, frames)
+        wide[f"{side}_elbow_flexion"] = rng.uniform(0, 150, frames)
+        wide[f"{side}_knee_flexion"] = rng.uniform(0, 130, frames)
+    return wide
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_a_mirrored_person_scores_the_same(method):
+    angles = random_angles(np.random.default_rng(2), 500)
+    mirrored = {}
+    for name, values in angles.items():
+        side, _, rest = name.partition("_")
+        if side in SIDES:
+            mirrored[f"{'right' if side == 'left' else 'left'}_{rest}"] = values
+        else:
+            mirrored[name] = -values if rest in ("lateral", "rotation") else values
+    here, there = (columns(method, some) for some in (angles, mirrored))
+    for name, values in here.items():
+        swapped = name.replace("left", "#").replace("right", "left").replace("#", "right")
+        np.testing.assert_array_equal(values, there[swapped], name)
+
+
+# ---- what is unknown
+
+
+def test_unknown_parts_are_neutral_and_listed():
+    full = {
+        name: UPRIGHT[name]
+        for name in ("trunk_flexion", "left_shoulder_elevation", "right_shoulder_elevation")
+    }
+    assessment = assess({name: np.full(3, value) for name, value in full.items()}, FPS)
+    assert assessment.methods["rula"].frames["score"].tolist() == [1, 1, 1]
+    text = "\n".join(assessment.assumptions)
+    assert "flexion of the neck: unknown in all of the scored frames, taken as straight" in text
+    assert "left and right elbow: unknown in all" in text and "load_kg = 0 (default)" in text
+    assert (assessment.parts["neck"] == -1).all() and (assessment.parts["trunk"] == 0).all()
+    assert (assessment.methods["four_level"].frames["neck"] == -1).all()
+    assert "neck" not in "".join(assess(series(5), FPS).assumptions).split("load_kg")[0]
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_frames_without_trunk_or_arms_have_no_score(method):
+    angles = series(
+        5, both={"shoulder_elevation": [60, NAN, 60, 60, 60]}, trunk_flexion=[30, 30, NAN, 30, 30]
+    )
+    angles["left_shoulder_elevation"][3] = NAN
+    angles |= {f"{side}_shoulder_flexion": angles[f"{side}_shoulder_elevation"] for side in SIDES}
+    angles["back_flexion"] = angles["trunk_flexion"]
+    found = columns(method, angles)
+    assert (found["level"] >= 0).tolist() == [True, False, False, True, True]
+    if "score" in found:
+        assert np.isfinite(found["score"]).tolist() == [True, False, False, True, True]
+        assert np.isnan(found["score_left"][3]) and found["score_right"][3] == found["score"][3]
+
+
+def test_a_motion_that_cannot_be_scored_is_refused():
+    for angles, word in (
+        ({"left_elbow_flexion": np.zeros(3)}, "trunk"),
+        ({"trunk_flexion": np.zeros(3)}, "upper arm"),
+        ({"trunk_flexion": np.zeros(3), "left_shoulder_elevation": np.zeros(2)}, "one length"),
+        ({}, "one length"),
+    ):
+        with pytest.raises(UserError, match=word):
+            assess(angles, FPS)
+    with pytest.raises(UserError, match="did you mean 'rula'"):
+        assess(series(), FPS, methods=["rulla"])
+    with pytest.raises(UserError, match="frames per second"):
+        assess(series(), 0)
+
+
+# ---- inputs and thresholds
+
+
+def test_inputs_are_checked_and_told():
+    for wrong in (
+        {"load_kg": -1},
+        {"load_kg": NAN},
+        {"coupling": "so so"},
+        {"load_side": "middle"},
+        {"lift": (2.0, 1.0)},
+        {"repetition_per_min": -1.0},
+    ):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            TaskInputs(**wrong)
+    lines = TaskInputs(load_kg=8, shock=True).lines()
+    assert any(line.startswith("load_kg = 8: ") for line in lines)
+    assert any(line.startswith("shock = yes: ") for line in lines)
+    assert any(line.startswith("coupling = good (default): ") for line in lines)
+    assert len(lines) == len(fields(TaskInputs)) - 1  # no lift was named
+    assert all(entry.metadata["help"] for entry in TaskInputs.fields())
+
+
+def test_thresholds_can_be_changed_one_by_one(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("twist_deg: 40\n")
+    mine = load_thresholds(path)
+    angles = series(1, back_rotation=30)
+    scores = [
+        assess(angles, FPS, TaskInputs(**QUIET), limits).methods["rula"].frames["trunk"][0]
+        for limits in (load_thresholds(), mine)
+    ]
+    assert scores == [2, 1]
+    assert any(line.startswith("twist_deg = 40") and "set by the user" in line for line in mine.lines())
+    for text, message in (
+        ("twist: 3", "did you mean 'twist_deg'"),
+        ("twist_deg: much", "a number"),
+        ("- 3", "mine"),
+    ):
+        path.write_text(text + "\n")
+        with pytest.raises(UserError, match=message):
+            load_thresholds(path)
+    assert all(
+        "no source at hand" in line for line in load_thresholds().lines() if line.startswith("zero_deg")
+    )
+
+
+def test_every_method_has_levels_and_readable_colors():
+    assert sorted(METHOD_ORDER) == METHODS.names()
+    assert len(risk_colors()) == 4
+    for name in METHOD_ORDER:
+        levels = action_levels(name)
+        assert [one.risk for one in levels] == sorted(one.risk for one in levels)
+        brightness = [luminance(one.color) for one in levels]
+        # neighbours stay apart for readers who see no hues
+        assert all(abs(a - b) > 0.08 for a, b in pairwise(brightness))
+
+
+def luminance(color):
+    shares = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return float((shares**2.2) @ [0.2126, 0.7152, 0.0722])
+
+
+# ---- holds, events, repetition
+
+
+def test_flicker_and_short_gaps_are_removed():
+    level = np.array([0] * 10 + [2] + [0] * 10 + [-1] * 5 + [0] * 4 + [-1] * 30 + [1] * 10)
+    found = steady(level, 10.0, min_duration_s=0.3, max_gap_s=0.5)
+    assert found.tolist() == [0] * 30 + [-1] * 30 + [1] * 10
+    assert steady(np.array([2, 0, 0, 0]), 10.0, min_duration_s=0.2, max_gap_s=0).tolist() == [0] * 4
+    assert steady(np.array([-1, -1]), 10.0, min_duration_s=0.2, max_gap_s=1).tolist() == [-1, -1]
+    assert steady(np.zeros(0, int), 10.0, min_duration_s=0.2, max_gap_s=1).tolist() == []
+    assert level[10] == 2  # the caller's array stays
+
+
+def test_longest_hold_and_events():
+    mask = np.array([1, 1, 0, 1, 1, 1, 0, 0, 1], bool)
+    assert longest_s(mask, 2.0) == 1.5 and count_events(mask) == 3
+    assert longest_s(~mask & mask, 2.0) == 0 and count_events(np.zeros(0, bool)) == 0
+
+
+def test_summary_counts_time_holds_and_events():
+    flexion = np.zeros(1200)
+    for start in (100, 500, 900):
+        flexion[start : start + 100] = 70
+    flexion[550] = NAN  # a gap within a hold
+    flexion[950] = 0  # flicker within a hold
+    assessment = assess(series(1200, trunk_flexion=flexion, back_rotation=30), FPS, TaskInputs(**QUIET))
+    summary = assessment.methods["rula"].summary
+    assert summary["investigate or worse, events a minute"] == 3
+    assert summary["investigate or worse, longest hold in s"] == 5
+    shares = assessment.methods["rula"].shares
+    assert sum(shares.values()) == pytest.approx(1) and shares["acceptable"] == pytest.approx(901 / 1199)
+
+
+def test_posture_held_for_over_a_minute_is_static():
+    fps, rng = 10.0, np.random.default_rng(3)
+    angle = rng.uniform(-4, 4, 2000)
+    angle[:300] += 50
+    found = standing_still(angle[None], fps, longer_than_s=60, band_deg=10, max_gap_s=0.5)
+    assert (np.flatnonzero(found) == np.arange(300, 2000)).all()
+    angle[900:903] = NAN
+    assert standing_still(angle[None], fps, longer_than_s=60, band_deg=10, max_gap_s=0.5)[300:].all()
+    angle[1500:1510] = NAN  # too long: what follows is shorter than a minute
+    found = standing_still(angle[None], fps, longer_than_s=60, band_deg=10, max_gap_s=0.5)
+    assert (np.flatnonzero(found) == np.arange(300, 1500)).all()
+    assert not standing_still(angle[None, :600], fps, longer_than_s=60, band_deg=90, max_gap_s=0.5).any()
+
+
+@pytest.mark.parametrize("window_s", [0.5, 0.6, 1.0])
+def test_standing_still_is_what_a_plain_search_finds(window_s):
+    fps, rng = 10.0, np.random.default_rng(4)
+    walk = np.cumsum(rng.normal(0, 1, 200))
+    window = int(window_s * fps) + 1
+    expected = np.zeros(200, bool)
+    for start in range(200 - window + 1):
+        if np.ptp(walk[start : start + window]) <= 2:
+            expected[start : start + window] = True
+    found = standing_still(walk[None], fps, longer_than_s=window_s, band_deg=2, max_gap_s=0)
+    assert 0 < expected.sum() < 200 and (found == expected).all()
+
+
+def test_movements_are_counted_by_their_swing():
+    fps = 20.0
+    time_s = np.arange(0, 180, 1 / fps)
+    waves = 30 - 30 * np.cos(2 * np.pi * time_s / 10)  # 6 a minute
+    rate = movements_per_min(waves[None], fps, swing_deg=20, max_gap_s=0.5)
+    assert rate[1800] == pytest.approx(6)
+    assert movements_per_min(waves[None] / 4, fps, swing_deg=20, max_gap_s=0.5).max() == 0
+    once = np.where((time_s > 20) & (time_s < 22), 60.0, 0.0)
+    assert movements_per_min(once[None], fps, swing_deg=20, max_gap_s=0.5).max() == 0
+    angles = series(len(waves), left_shoulder_elevation=waves)
+    found = assess(angles, fps).methods["rula"].frames
+    assert (found["muscle_use_left"] == 1).all()  # the right arm is still instead
+    quiet = assess(angles, fps, TaskInputs(**QUIET)).methods["rula"].frames
+    assert (quiet["muscle_use_left"] == 0).all() and (quiet["muscle_use_right"] == 0).all()
+    shaken = assess(angles, fps, TaskInputs(static="no")).methods["rula"].frames
+    assert (shaken["muscle_use_right"] == 0).all() and (shaken["muscle_use_left"] == 1).all()
+    stated = columns("rula", angles, repetition_per_min=4.0)
+    assert (stated["muscle_use_right"] == 1).all()
+
+
+# ---- ISO 11226, EN 1005-4
+
+
+@pytest.mark.parametrize(("angle", "minutes"), [(20.001, 4), (40, 2.5), (60, 1)])
+def test_iso_holding_time_of_the_trunk(angle, minutes):
+    fps = 10.0
+    frames = int(300 * fps)
+    flexion = np.full(frames, float(angle))
+    found = columns("iso11226", series(frames, trunk_flexion=flexion, neck_flexion=0), fps)["trunk"]
+    assert (found[: int(minutes * 60 * fps) - 1] == 1).all()
+    assert (found[int(minutes * 60 * fps) + 1 :] == 2).all()
+    flexion[int(30 * fps) :: int(30 * fps)] = 0  # flicker ends no hold
+    assert columns("iso11226", series(frames, trunk_flexion=flexion), fps)["trunk"].max() == 2
+    for start in range(0, frames, int(30 * fps)):
+        flexion[start : start + 20] = 0  # two seconds upright do
+    assert columns("iso11226", series(frames, trunk_flexion=flexion), fps)["trunk"].max() == 1
+    supported = columns("iso11226", series(frames, trunk_flexion=angle), fps, trunk_supported=True)
+    assert supported["trunk"].max() == 0
+
+
+def test_iso_limits():
+    def level(column, inputs=None, both=None, **given):
+        return one(
+            "iso11226", column, both=both, inputs=inputs, fps=0.2, **given
+        )  # one frame of five seconds
+
+    assert [level("trunk", trunk_flexion=x) for x in (-6, -5, 20, 60, 60.1)] == [2, 0, 0, 1, 2]
+    assert level("trunk", {"trunk_supported": True}, trunk_flexion=-10) == 0
+    assert level("trunk", trunk_lateral=-11) == level("trunk", back_rotation=11) == 2
+    assert [level("head", head_flexion=x) for x in (-6, 25, 26, 85, 86)] == [2, 0, 1, 1, 2]
+    assert level("head", {"head_supported": True}, head_flexion=-30) == 0
+    assert [level("neck", neck_flexion=x) for x in (-6, 0, 25, 25.1)] == [2, 0, 0, 2]
+    arm = [level("upper_arm_left", both={"shoulder_elevation": x}) for x in (20, 21, 60, 61)]
+    assert arm == [0, 1, 1, 2]
+    back = {"shoulder_elevation": 15, "shoulder_horizontal_abduction": -90}
+    assert level("upper_arm_left", both=back) == level("upper_arm_left", both={"shoulder_raise": 16}) == 2
+    assert level("joints_left", both={"wrist_flexion": -70}) == 2 and level("joints_left") == 0
+    assert level("knee_left", both={"knee_flexion": 30}) == 2 and level("knee_left") == 0
+    sitting = {"sitting": True}
+    assert [level("knee_left", sitting, both={"knee_flexion": x}) for x in (30, 45, 90, 91)] == [2, 0, 0, 2]
+    assert level("knee_left", sitting, both={"knee_flexion": 30}, trunk_flexion=-15) == 0
+    assert level("knee_left", sitting, both={"knee_flexion": NAN}) == 0
+
+
+def test_iso_rates_what_lasts():
+    fps = 10.0
+    flexion = np.zeros(300)
+    flexion[20:59], flexion[100:140] = 80, 80
+    flexion[120] = 0  # flicker
+    found = columns("iso11226", series(300, trunk_flexion=flexion), fps)["trunk"]
+    assert found[20:59].max() == 0
+    assert found[100:140].tolist() == [2] * 20 + [0] + [2] * 19
+
+
+def test_consumed_time_starts_again_with_each_hold():
+    mask = np.array([1, 1, 0, 1, 1, 1], bool)
+    assert consumed(mask, np.full(6, 4.0), 1.0).tolist() == [0.25, 0.5, 0, 0.25, 0.5, 0.75]
+
+
+def test_en_zones_and_frequency():
+    def levels(column, flexion, inputs=None, **given):
+        inputs = {"static": "auto", "repetition_per_min": None, **(inputs or {})}
+        return columns("en1005_4", series(len(flexion), **{column: flexion}, **given), **inputs)
+
+    minute = int(60 * FPS)
+    bends = np.zeros(minute)
+    bends[100:140] = 40  # 2 s, once a minute
+    assert levels("trunk_flexion", bends)["trunk"].max() == 0
+    bends[500:540] = 40
+    assert levels("trunk_flexion", bends)["trunk"][120] == 1
+    held = np.where(np.arange(minute) < 100, 40.0, 0.0)  # 5 s: static
+    assert levels("trunk_flexion", held)["trunk"][0] == 2
+    assert levels("trunk_flexion", held, {"trunk_supported": True})["trunk"][0] == 1
+    assert levels("trunk_flexion", held, {"static": "no"})["trunk"][0] == 0
+    for angle in (70.0, -20.0):
+        far = np.where(bends > 0, angle, 0.0)
+        assert levels("trunk_flexion", far)["trunk"][120] == 2
+        far[500:] = 0
+        assert levels("trunk_flexion", far)["trunk"][120] == 1
+    aside = np.where(np.arange(minute) < 40, -15.0, 0.0)
+    assert levels("trunk_lateral", aside)["trunk_sideways"].tolist()[:41] == [1] * 40 + [0]
+    assert levels("trunk_lateral", aside, {"repetition_per_min": 2.0})["trunk_sideways"][0] == 2
+    arm = np.repeat([20.0, 21.0, 60.0, 61.0], 300)
+    found = levels("left_shoulder_elevation", arm)["upper_arm_left"]
+    assert found[::300].tolist() == [0, 0, 0, 2]
+    found = levels("left_shoulder_elevation", arm, {"repetition_per_min": 3.0})["upper_arm_left"]
+    assert found[::300].tolist() == [0, 1, 1, 2]
+    head = np.repeat([-6.0, 0.0, 40.0, 41.0], [40, 500, 620, 40])
+    found = levels("head_flexion", head)["head"]
+    assert [found[at] for at in (0, 40, 540, 1160)] == [2, 0, 0, 1]
+    assert levels("head_flexion", head, {"static": "yes"})["head"][1160] == 2
+
+
+# ---- the in-house four levels
+
+
+FOUR = {
+    "back_flexion": [
+        (-41, 3),
+        (-40, 3),
+        (-39, 2),
+        (-15, 2),
+        (-12, 1),
+        (-9, 0),
+        (29, 0),
+        (30, 1),
+        (60, 2),
+        (119, 2),
+        (120, 3),
+    ],
+    "back_lateral": [(14, 0), (15, 1), (-29, 1), (30, 2), (-59, 2), (60, 3)],
+    "back_rotation": [(29, 0), (-30, 1), (45, 2), (-109, 2), (110, 3)],
+    "neck_flexion": [(-60, 0), (24, 0), (25, 1), (45, 2), (80, 3)],
+    "left_shoulder_elevation": [(44, 0), (45, 1), (89, 1), (90, 2)],
+    "right_wrist_flexion": [(19, 0), (20, 1), (-45, 2), (90, 3)],
+    "left_knee_flexion": [(-11, 3), (44, 0), (45, 1), (60, 2), (149, 2), (150, 3)],
+}
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_four_levels_of_each_joint(name):
+    joint = name.rsplit("_", 1)[0]
+    for angle, level in FOUR[name]:
+        assert one("four_level", joint, **{name: angle}) == level, angle
+
+
+def test_four_levels_of_the_elbow_need_a_lifted_arm():
+    for elevation, elbow, level in (
+        (44, 20, 0),
+        (45, 20, 2),
+        (45, 45, 2),
+        (90, 64, 1),
+        (90, 66, 0),
+        (90, 151, 3),
+        (44, 151, 0),
+    ):
+        both = {"shoulder_elevation": elevation, "elbow_flexion": elbow}
+        assert one("four_level", "left_elbow", both=both) == level
+
+
+def test_four_levels_of_somebody_who_sits():
+    def level(knee, **inputs):
+        return one("four_level", "left_knee", both={"knee_flexion": knee}, inputs=inputs)
+
+    assert [level(knee, sitting=True) for knee in (90, 95, 105, -11)] == [0, 1, 2, 3]
+    assert level(90) == 2
+    assert one("four_level", "back", back_flexion=-20, inputs={"sitting": True}) == 1
+
+
+@pytest.mark.parametrize(
+    ("percent", "score"), [(9, 0), (10, 1), (19, 1), (20, 2), (29, 2), (30, 3), (100, 3)]
+)
+def test_duration_score(percent, score):
+    flexion = np.where(np.arange(1000) < 10 * percent, 70.0, 0.0)
+    result = assess(series(1000, back_flexion=flexion), FPS).methods["four_level"]
+    assert result.summary["back, duration"] == score
+    assert result.summary["back, posture"] == 2
+
+
+def test_frequency_score_counts_sustained_events():
+    def count_slowly(level, window):
+        """The definition, frame by frame."""
+        count, in_risk = 0, False
+        for at in range(len(level)):
+            ahead = level[at : at + window]
+            if not in_risk and len(ahead) == window and (ahead > 0).all():
+                count, in_risk = count + 1, True
+            elif in_risk and len(ahead) == window and (ahead == 0).all():
+                in_risk = False
+        return count
+
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        level = np.repeat(rng.integers(0, 3, 40), rng.integers(1, 9, 40))
+        for window in (3, 5):
+            assert count_risk_events(level, 20.0, window) == count_slowly(level, window)
+    # at another rate an event lasts as long
+    assert count_risk_events(np.repeat(level, 3), 60.0, 5) == count_risk_events(level, 20.0, 5)
+    minute = np.zeros(1200)
+    for start in range(0, 1200, 300):
+        minute[start : start + 20] = 40
+    summary = (
+        assess(series(1200, back_flexion=minute, left_wrist_flexion=minute), FPS)
+        .methods["four_level"]
+        .summary
+    )
+    assert summary["back, events a minute"] == 4 and summary["back, frequency"] == 1
+    assert summary["left_wrist, events a minute"] == 4 and summary["left_wrist, frequency"] == 0
+
+
+# ---- NIOSH lifting equation
+
+
+def rows_of(text):
+    """Multipliers below and above 75 cm of a row as the facts write it."""
+    pairs = [word.split("/") for word in text.split()]
+    return [float(pair[0]) for pair in pairs], [float(pair[-1]) for pair in pairs]
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [
+        (1, "1.00 .97 .94 .91 .88 .84 .80 .75 .70 .60 .52 .45 .41 .37 0/.34 0/.31 0/.28"),
+        (2, ".95 .92 .88 .84 .79 .72 .60 .50 .42 .35 .30 .26 0/.23 0/.21 0 0 0"),
+        (8, ".85 .81 .75 .65 .55 .45 .35 .27 .22 .18 0/.15 0/.13 0 0 0 0 0"),
+    ],
+)
+def test_niosh_frequency_table(hours, text):
+    rates = [0.2, 0.5, *range(1, 16)]
+    for is_high, expected in enumerate(rows_of(text)):
+        found = [frequency_multiplier(rate, hours, is_high=bool(is_high)) for rate in rates]
+        assert found == expected
+        assert frequency_multiplier(15.1, hours, is_high=bool(is_high)) == 0
+        assert frequency_multiplier(0, hours, is_high=bool(is_high)) == expected[0]
+        assert frequency_multiplier(3.2, hours, is_high=bool(is_high)) == expected[rates.index(4)]
+    assert frequency_multiplier(1, hours - 0.5, is_high=True) == frequency_multiplier(1, hours, is_high=True)
+
+
+def test_niosh_by_hand():
+    best = niosh(25, 75, 25, 0, lifts_per_min=0.2, hours=1)
+    assert best.weight_limit == pytest.approx(23)
+    assert np.isnan(best.lifting_index)
+    # 23 * 25/50 * (1 - .003*45) * (.82 + 4.5/90) * (1 - .0032*45) * .75 * .95
+    found = niosh(50, 30, 90, -45, lifts_per_min=1, hours=8, coupling="fair", load=10)
+    assert found.weight_limit == pytest.approx(23 * 0.5 * 0.865 * 0.87 * 0.856 * 0.75 * 0.95)
+    assert found.lifting_index == pytest.approx(10 / found.weight_limit)
+    inch = niosh(23, 15, 48, 0, lifts_per_min=0.2, hours=1, coupling="fair", load=44, units="inch")
+    assert inch.weight_limit == pytest.approx(51 * 10 / 23 * 0.8875 * 0.8575 * 0.95)
+    assert niosh(50, 76, 90, 0, lifts_per_min=1, hours=8, coupling="fair").coupling == 1
+
+
+def test_niosh_beyond_its_limits():
+    fine = {"h": 25, "v": 75, "d": 25, "a_deg": 0}
+    for wrong in ({"h": 64}, {"v": 176}, {"d": 176}, {"a_deg": 136}):
+        found = niosh(**{**fine, **wrong}, lifts_per_min=0.2, hours=1, load=5)
+        assert found.weight_limit == 0 and found.lifting_index == np.inf
+    assert niosh(**{**fine, "h": 0, "d": 0}, lifts_per_min=0.2, hours=1).weight_limit == pytest.approx(23)
+    edge = niosh(63, 175, 175, 135, lifts_per_min=0.2, hours=1)
+    assert edge.weight_limit == pytest.approx(23 * 25 / 63 * 0.7 * (0.82 + 4.5 / 175) * 0.568)
+    for wrong in ({"coupling": "unacceptable"}, {"units": "feet"}, {"hours": 9}, {"load": -1}):
+        with pytest.raises(UserError):
+            niosh(**fine, **{"lifts_per_min": 1, "hours": 1, **wrong})
+
+
+def test_lift_geometry_from_joints():
+    skeleton = load_skeleton("H36M-17")
+    joints = np.zeros((skeleton.num_joints, 3))
+    # somebody who faces the camera: the right side is at -X
+    for name, place in {
+        "left_hip": (0.15, 0.9, 0),
+        "right_hip": (-0.15, 0.9, 0),
+        "left_ankle": (0.15, 0.1, 0),
+        "right_ankle": (-0.15, 0.1, 0),
+        "left_wrist": (0.2, 0.4, 0.5),
+        "right_wrist": (-0.2, 0.4, 0.5),
+    }.items():
+        joints[skeleton.index_canonical(name)] = place
+    end = joints.copy()
+    for side, x in (("left", 0.6), ("right", 0.4)):
+        end[skeleton.index_canonical(f"{side}_wrist")] = (x, 1.2, 0.0)
+    lift = lift_geometry(joints, end, skeleton)
+    assert (lift.h_cm, lift.v_cm, lift.d_cm, abs(lift.a_deg)) == pytest.approx((50, 40, 80, 0))
+    assert (lift.end_h_cm, lift.end_v_cm, abs(lift.end_a_deg)) == pytest.approx((50, 120, 90))
+    joints[skeleton.index_canonical("left_ankle")] = NAN
+    with pytest.raises(UserError, match="left_ankle"):
+        lift_geometry(joints, end, skeleton)
+
+
+# ---- files, speed
+
+
+def test_csv_files_have_a_row_a_frame(tmp_path):
+    angles = series(4, trunk_flexion=[30, NAN, -0.001, 70])
+    assessment = assess(angles, FPS)
+    write_angles_csv(tmp_path / "angles.csv", angles, np.arange(4) / FPS)
+    write_scores_csv(tmp_path / "scores.csv", assessment, np.arange(4) / FPS)
+    rows = [line.split(",") for line in (tmp_path / "angles.csv").read_text().splitlines()]
+    trunk = rows[0].index("trunk_flexion_deg")
+    assert [row[trunk] for row in rows[1:]] == ["30.00", "", "0.00", "70.00"]
+    assert "left_hand_lateral" in rows[0] and len(rows) == 5
+    rows = [line.split(",") for line in (tmp_path / "scores.csv").read_text().splitlines()]
+    table = dict(zip(rows[0], zip(*rows[1:], strict=True), strict=True))
+    assert len({len(row) for row in rows}) == 1
+    assert table["rula_score"][1] == "" and table["rula_level_name"][1] == ""
+    assert table["rula_trunk"] == ("3", "", "1", "4") and table["rula_level_name"][2] == "acceptable"
+    assert table["risk_trunk"] == ("2", "", "0", "3")
+
+
+def test_a_hundred_thousand_frames_take_under_two_seconds():
+    angles = random_angles(np.random.default_rng(6), 100_000)
+    angles = {name: values + np.nan for name, values in angles.items() if "raise" in name} | angles
+    start = time.process_time()
+    assess(angles, 30.0)
+    assert time.process_time() - start < 2
+
+
+def test_the_caller_s_arrays_stay():
+    angles = random_angles(np.random.default_rng(7), 50)
+    angles["trunk_flexion"][3:5] = NAN
+    copies = {name: values.copy() for name, values in angles.items()}
+    assess(angles, FPS)
+    for name, values in angles.items():
+        np.testing.assert_array_equal(values, copies[name])
+
+
+def test_one_side_known_is_told():
+    angles = series(10)
+    for name in ("elevation", "flexion"):
+        angles[f"left_shoulder_{name}"][:] = NAN
+    posture = Posture(angles, FPS, load_thresholds())
+    assert any("left arm: unknown in all" in line for line in posture.assumed)
+
+
+def test_replacing_an_input_changes_only_what_it_should():
+    base = TaskInputs(**QUIET)
+    heavy = replace(base, load_kg=20)
+    angles = random_angles(np.random.default_rng(8), 200)
+    light, loaded = (assess(angles, FPS, inputs).methods for inputs in (base, heavy))
+    assert (loaded["rula"].frames["score"] >= light["rula"].frames["score"]).all()
+    for name in ("iso11226", "en1005_4", "four_level"):
+        assert (loaded[name].level == light[name].level).all()
+
+
+def test_unverified_limits_say_so():
+    assert load_limits("iso11226")["verified"] is False
+    assert any("ISO 11226" in line and "not checked" in line for line in assess(series(), FPS).assumptions)
