@@ -31,16 +31,19 @@ from lib.body_regressor import keypoint_regressor
 from lib.checkpoint import load_checkpoint
 from lib.config import load_config, parse_overrides
 from lib.data.motion import Motion
+from lib.ergo.from_joints import check_can_score
 from lib.errors import UserError, error_line
 from lib.skeleton import Skeleton, load_skeleton
 from lib.wild.anonymize import check_can_anonymize
 from lib.wild.arrays import save_keypoints, save_poses
 from lib.wild.detectors import DETECTORS, build_detector, closing_detector, detect
+from lib.wild.ergo import WorldErgo, assess_world, score_facts
+from lib.wild.ergo_flags import ergo_options
 from lib.wild.faces import refuse_own_results, remove_pictures_with_faces
 from lib.wild.feeding import check_can_feed
 from lib.wild.flags import LIFT_OPTIONS, parse_arguments, useless_flags
 from lib.wild.footage import Footage, list_footage, open_footage
-from lib.wild.hand_formats import bare_hand, hand_union, is_one_hand, sided_hand
+from lib.wild.hand_formats import bare_hand, hand_union, is_one_hand, side_lifted, sided_hand
 from lib.wild.hand_stage import Hands, find_their_hands, only_hands_lack
 from lib.wild.hands import GAP_S, LiftedHand, hands_note, join_hands, lift_hand
 from lib.wild.keypoint_files import read_keypoints
@@ -50,10 +53,10 @@ from lib.wild.mesh import lift_mesh, motion_of_mesh, place_mesh
 from lib.wild.mesh_gltf import write_gltf
 from lib.wild.mesh_lifter import MeshLifter, load_mesh_lifter
 from lib.wild.mesh_motion import MeshMotion
-from lib.wild.page import PageSection
 from lib.wild.progress import Progress
 from lib.wild.records import Detections, Track, WorldMotion
 from lib.wild.results import Person, write_exports, write_report, write_videos
+from lib.wild.rigid import RIGID_NOTE, rigid_limbs
 from lib.wild.skin import Skin, skin_of
 from lib.wild.smooth import smooth, smoothing_note
 from lib.wild.stages import Stages, file_identity
@@ -72,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     inputs = list_footage(arguments.vid_path, arguments.json_path)
     models = load_models(arguments)
+    if ergo_options(arguments):  # wrong flags are told before any video is read
+        check_can_score(models.main.skeleton)
     for note in useless_flags(arguments, models.of_hands):
         logger.warning(note)
     failed = []
@@ -112,11 +117,9 @@ class Models:
         """Joint format of somebody's result."""
         if self.of_hands and track.side:
             return sided_hand(self.main.skeleton, track.side)
-        return (
-            hand_union(self.main.skeleton, bare_hand(self.hands.skeleton))
-            if self.hands
-            else self.main.skeleton
-        )
+        if self.hands:
+            return hand_union(self.main.skeleton, bare_hand(self.hands.skeleton))
+        return self.main.skeleton
 
 
 def load_models(arguments: argparse.Namespace) -> Models:
@@ -217,14 +220,11 @@ def infer(
         of_track = job.stages if folder == out else Stages(folder, arguments.force, after=job.stages.key)
         world, files = lift_track(job, of_track, track, hands, detections.num_frames)
         mesh, mesh_files = lift_body(job, of_track, track, world)
-        sections: list[
-            PageSection
-        ] = []  # --ergo goes here: from the world alone, before its files are written
         files += mesh_files + write_exports(of_track, job.progress, world)
-        people.append(Person(track, of_track, world, mesh, sections, files))
-    videos: list[
-        Path
-    ] = []  # those that lie there from other options, perhaps with faces, are none of this result
+        scores = score(job, track, world)
+        people.append(Person(track, of_track, world, mesh, scores, files))
+    # videos that lie there from other options, perhaps with faces, are none of this result
+    videos: list[Path] = []
     if not arguments.no_render:
         videos = write_videos(
             job.stages,
@@ -239,8 +239,9 @@ def infer(
     for person in people:
         facts = summarize(footage, detections, tracks, person.track, person.world)
         files = [path for path in videos if path.parent in (out, person.stages.folder)] + person.files
-        page = write_report(job.progress, person, facts, files, title=footage.name)
-        print(closing_lines(person.stages, job.progress, facts, person.world, [page, *files]))
+        facts |= score_facts(person.scores) if person.scores else {}
+        written = write_report(job.progress, person, facts, files, footage)
+        print(closing_lines(person.stages, job.progress, facts, person.world, written))
     print(table_of_people(tracks, detections.num_frames))
 
 
@@ -313,12 +314,18 @@ def lift_track(
     with stages.stage("lift", files, load, track=track.id, models=models.identity, **inputs) as stored:
         if stored is not None:
             return stored, files
-        lifted, frames, flag = lift_joints(job, models.main, track, hands)
-        save_poses(x3d, to_motionbert_units(lifted, models.main, pixel=arguments.pixel), frames, num_frames)
-        notes = [f"Joints are {smoothing_note(arguments.smooth)}."] if arguments.smooth else []
+        of_network, lifted, frames, flag = lift_joints(job, models.main, track, hands)
+        of_network = to_motionbert_units(of_network, models.main, pixel=arguments.pixel)
+        save_poses(x3d, of_network, frames, num_frames)
+        notes = [] if arguments.no_rigid else [RIGID_NOTE]
+        notes += [f"Joints are {smoothing_note(arguments.smooth)}."] if arguments.smooth else []
+        if models.of_hands and not track.side:
+            notes.append(
+                f"Nothing tells which hand it is: taken for a {side_lifted(models.main.skeleton)} one."
+            )
         if models.hands:
             theirs = hands.tracks[track.id]
-            of_side = {hand.side: LiftedHand(*lift_joints(job, models.hands, hand)) for hand in theirs}
+            of_side = {hand.side: LiftedHand(*lift_joints(job, models.hands, hand)[1:]) for hand in theirs}
             lifted, flag = join_hands(lifted, frames, flag, of_side, models.hands.skeleton)
             notes.append(hands_note(of_side, num_frames))
         world = make_world(
@@ -339,8 +346,8 @@ def lift_track(
 
 def lift_joints(
     job: Job, model: Lifter, track: Track, hands: Hands | None = None
-) -> tuple[Motion, np.ndarray, np.ndarray]:
-    """What a model makes of a person or a hand: the motion, its frames of the video, and flags."""
+) -> tuple[Motion, Motion, np.ndarray, np.ndarray]:
+    """A person or a hand in 3D: as the network has it, as it is used, its frames of the video, and flags."""
     motion, frames, flag = motion_of(job, model, track, hands)
     with job.progress.bar("lift", motion.num_frames) as advance:
         if isinstance(model, MeshLifter):
@@ -350,10 +357,13 @@ def lift_joints(
             lifted = lift_hand(model, motion, track.side, progress=advance)
         else:
             lifted = lift(model, motion, progress=advance)
-    # constant limb lengths go here: of bodies and hands, before anything is smoothed
+    of_network = lifted
+    if not job.arguments.no_rigid and not isinstance(model, MeshLifter):  # a body's limbs are rigid already
+        lifted, change = rigid_limbs(lifted, flag, focal_px=job.arguments.focal)
+        logger.info(f"{track.name}: {change or 'no limb was seen'}")
     if job.arguments.smooth:
-        lifted = smooth(lifted, job.arguments.smooth)
-    return lifted, frames, flag
+        of_network, lifted = (smooth(motion, job.arguments.smooth) for motion in (of_network, lifted))
+    return of_network, lifted, frames, flag
 
 
 def motion_of(
@@ -385,6 +395,18 @@ def lift_body(
             mesh.save(mesh_npz)
             write_gltf(mesh_glb, mesh, skin_of(body, mesh))
     return (mesh, skin_of(body, mesh)), files
+
+
+def score(job: Job, track: Track, world: WorldMotion) -> WorldErgo | None:
+    """Joint angles and posture scores, with --ergo; None for one of several people who cannot be scored."""
+    options = ergo_options(job.arguments)
+    try:
+        return assess_world(world, **options) if options else None
+    except UserError as error:
+        if job.arguments.focus != "all":
+            raise
+        logger.warning(f"{track.name} has no posture scores: {error}")
+        return None
 
 
 def run() -> int:

@@ -69,14 +69,24 @@ class Plan:
         return replace(self, **{key: move(value) for key, value in vars(self).items()})
 
     def table(self, joints: Tensor, up: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Unit vectors (3,R,M) and whether they are defined (R,M), of joints (M,J,3) and up (M,3) or (3,)."""
+        """Unit vectors (3,R,M) and whether they are defined (R,M), of joints (M,J,3) and up (M,3) or (3,).
+
+        What is made of a joint that is NaN is not defined.
+        """
         frames = len(joints)
+        unknown = ~torch.isfinite(joints).all(-1)  # (M,J); a sum would spread their NaN to every direction
+        some_unknown = bool(unknown.any())
+        if some_unknown:
+            joints = torch.where(unknown[..., None], 0.0, joints)
         rows = self.directions @ joints.permute(2, 1, 0)
         if self.with_up:
             assert up is not None
             rows = torch.cat([rows, up.reshape(-1, 3).T.expand(3, frames)[:, None]], dim=1)
         square = dot(rows, rows)
         rows, defined = rows * square.clamp_min(NO_LENGTH**2).rsqrt(), square.detach() > NO_LENGTH**2
+        if some_unknown:
+            needed = (self.directions != 0).to(joints.dtype)
+            defined[: len(needed)] &= needed @ unknown.T.to(joints.dtype) == 0
         for layer in self.layers:
             first, second = rows.index_select(1, layer.vectors.flatten()).chunk(2, dim=1)
             second = second * layer.secondary_sign

@@ -347,6 +347,18 @@ def test_undefined_angles_have_no_gradient():
     assert straight.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["ergo_angle", "ergo_angle_velocity"])
+def test_joints_missing_in_the_target_do_not_count(name: str):
+    prediction, target = (torch.from_numpy(random_poses(RTM37, seed)).float()[None] for seed in (0, 1))
+    target[:, 3:5] = torch.nan
+    prediction.requires_grad_()
+    value = LOSSES.get(name)(prediction, target, RTM37)
+    value.backward()
+    assert value > 0 and prediction.grad.isfinite().all()
+    if name == "ergo_angle":
+        assert prediction.grad[:, 3:5].abs().max() == 0
+
+
 def test_velocity_is_0_for_a_constant_error():
     x = torch.from_numpy(np.concatenate([pose(RTM37, right_elbow_flexion=a) for a in (20, 30, 40)])).float()[
         None
@@ -384,3 +396,14 @@ def test_definitions_name_points_that_exist():
             for field in set(entry) - fields:
                 for name in points(entry[field]):
                     assert name in known, name
+
+
+def test_a_joint_that_is_unknown_spoils_only_the_angles_that_need_it():
+    skeleton = load_skeleton("RTM-37")
+    joints = np.random.default_rng(0).normal(size=(4, skeleton.num_joints, 3))
+    whole = joint_angles(joints, skeleton, up=(0, 1, 0))
+    joints[2, skeleton.index_canonical("left_wrist")] = np.nan
+    partial = joint_angles(joints, skeleton, up=(0, 1, 0))
+    assert np.isnan(partial["left_elbow_flexion"]).tolist() == [False, False, True, False]
+    np.testing.assert_allclose(partial["right_elbow_flexion"], whole["right_elbow_flexion"])
+    np.testing.assert_allclose(partial["back_rotation"], whole["back_rotation"])

@@ -31,7 +31,7 @@ LAYERS = [
     ["data", "model"],
     ["pose_result"],
     ["evaluate", "evaluation_set", "mesh_evaluation", "mesh_report", "report", "ergo"],
-    ["comparison", "comparison_*"],
+    ["comparison"],
     ["wild"],
 ]
 STRANGERS = [("data", "model")]  # of one layer, but never import each other

@@ -347,6 +347,7 @@ SHOWS_IN = {
     "--pitch 20": "X3D_world.npz",
     "--focal 900": "X3D_world.npz",
     "--smooth savgol": "X3D_world.npz",
+    "--no_rigid": "X3D_world.npz",
     "--fps 7": "X3D.npy",
     "--no_flip": "X3D.npy",
     "--pixel": "X3D.npy",

@@ -16,7 +16,7 @@ from lib.ergo.posture import Posture
 from lib.ergo.scores import assess
 from lib.errors import UserError
 from lib.skeleton import list_skeletons, load_skeleton
-from lib.wild.ergo import assess_world, ergo_report
+from lib.wild.ergo import ERGO_FILES, assess_world, ergo_report, score_facts
 from lib.wild.ergo_body import SHAPES, lasting_risk, part_of_joint
 from lib.wild.ergo_flags import add_ergo_flags, task_inputs, useless_ergo_flags
 from lib.wild.ergo_moments import worst_moments
@@ -299,10 +299,16 @@ def pictures_of(html):
     ]
 
 
+def make_report(world, folder, inputs=None, methods=None, **pictures):
+    """Files and section of a report."""
+    section = ergo_report(assess_world(world, inputs, methods=methods), world, folder, **pictures)
+    return [folder / name for name in ERGO_FILES], section
+
+
 def test_report_files_and_pictures_from_the_overlay(tmp_path):
     world = work()
     overlay = make_overlay(tmp_path / "overlay.mp4", frames=world.num_frames)
-    files, section = ergo_report(world, tmp_path, TaskInputs(load_kg=8), overlay=overlay)
+    files, section = make_report(world, tmp_path, TaskInputs(load_kg=8), overlay=overlay)
     assert [file.name for file in files] == ["angles.csv", "scores.csv", "ergo.png"]
     for file in files[:2]:
         assert len(file.read_text().splitlines()) == world.num_frames + 1
@@ -336,13 +342,13 @@ def test_pictures_are_cropped_to_the_person(tmp_path):
         flag=np.zeros(points.shape[:2], np.uint8),
         skeleton=load_skeleton("COCO-17"),
     )
-    section = ergo_report(world, tmp_path, overlay=overlay, track=track, size_px=(320, 180))[1]
+    section = make_report(world, tmp_path, overlay=overlay, track=track, size_px=(320, 180))[1]
     for picture in pictures_of(section.html):
         assert picture.shape == (42, 30) or abs(picture.shape[0] - 41) <= 2
 
 
 def test_without_a_video_skeletons_are_drawn(tmp_path):
-    section = ergo_report(work(), tmp_path)[1]
+    section = make_report(work(), tmp_path)[1]
     assert not pictures_of(section.html)
     assert section.html.count("The skeleton at") >= 1 and "nan" not in section.html
 
@@ -350,7 +356,28 @@ def test_without_a_video_skeletons_are_drawn(tmp_path):
 def test_a_broken_overlay_is_told(tmp_path):
     (tmp_path / "overlay.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match=r"overlay\.mp4"):
-        ergo_report(work(), tmp_path, overlay=tmp_path / "overlay.mp4")
+        make_report(work(), tmp_path, overlay=tmp_path / "overlay.mp4")
+
+
+def test_facts_tell_the_levels_of_every_method():
+    found = assess_world(work())
+    facts = score_facts(found)
+    assert list(facts) == [result.title for result in found.assessment.methods.values()]
+    assert all("share of time: " in text and "%" in text for text in facts.values())
+
+
+def test_other_inputs_are_another_result():
+    world = work()
+    keys = [
+        assess_world(world, inputs, methods=methods, smooth_s=smooth_s).key
+        for inputs, methods, smooth_s in [
+            (None, None, 0.2),
+            (TaskInputs(load_kg=8), None, 0.2),
+            (None, ["rula"], 0.2),
+            (None, None, 0.4),
+        ]
+    ]
+    assert len(set(keys)) == len(keys)
 
 
 def test_lasting_risk():
@@ -362,7 +389,7 @@ def test_lasting_risk():
 @pytest.mark.parametrize("motion", ["one frame", "one method"])
 def test_small_motions_make_a_report(tmp_path, motion):
     world = make_world([pose()]) if motion == "one frame" else work()
-    files, section = ergo_report(world, tmp_path, methods=["iso11226"] if motion == "one method" else None)
+    files, section = make_report(world, tmp_path, methods=["iso11226"] if motion == "one method" else None)
     assert all(file.stat().st_size for file in files)
     write_page(
         tmp_path / "report.html",
@@ -382,7 +409,7 @@ def test_small_motions_make_a_report(tmp_path, motion):
 def report(tmp_path_factory):
     folder, world = tmp_path_factory.mktemp("ergo"), work()
     overlay = make_overlay(folder / "overlay.mp4", frames=world.num_frames)
-    files, section = ergo_report(world, folder, TaskInputs(load_kg=8), overlay=overlay)
+    files, section = make_report(world, folder, TaskInputs(load_kg=8), overlay=overlay)
     path = folder / "report.html"
     write_page(
         path, world=world, overlay=overlay, summary={}, downloads=files, title="bend", sections=[section]

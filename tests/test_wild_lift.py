@@ -41,6 +41,7 @@ from lib.errors import UserError
 from lib.evaluate import predict
 from lib.model.build import build_model
 from lib.skeleton import conversion, list_skeletons, load_skeleton
+from lib.wild.hand_formats import is_one_hand
 from lib.wild.lift import (
     Lifter,
     input_scaling,
@@ -274,7 +275,8 @@ def tiny_config(**keys):
 def test_every_format_is_lifted(name, rootrel):
     torch.manual_seed(0)
     skeleton = load_skeleton(name)
-    config = tiny_config(joint_format=name, rootrel=rootrel, input_residual=rootrel)
+    flips = {"flip": False, "eval_flip": False} if is_one_hand(skeleton) else {}
+    config = tiny_config(joint_format=name, rootrel=rootrel, input_residual=rootrel, **flips)
     network = build_model(config, skeleton).eval()
     lifted = lift(
         lifter(network, skeleton, flip=True, rootrel=rootrel), motion_2d((1, 9, 50), skeleton=skeleton)

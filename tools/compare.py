@@ -23,13 +23,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.angles import CONVENTIONS
-from lib.comparison import compare, comparison_rows
-from lib.comparison_alignment import align
-from lib.comparison_files import load_result
-from lib.comparison_page import write_comparison_page
-from lib.comparison_sspp import sspp_rows, sspp_table
-from lib.comparison_tables import aligned_text, comparison_text, write_rows
-from lib.comparison_truth import LABELS, build_truth
+from lib.comparison.alignment import align
+from lib.comparison.compare import compare, comparison_rows
+from lib.comparison.files import load_result
+from lib.comparison.page import write_comparison_page
+from lib.comparison.sspp import sspp_rows, sspp_table
+from lib.comparison.tables import aligned_text, comparison_text, write_rows
+from lib.comparison.truth import LABELS, build_truth
 from lib.config import load_config
 from lib.data.pickle_layout import motion_from_split
 from lib.errors import UserError, did_you_mean, error_line

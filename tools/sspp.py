@@ -17,7 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.comparison_files import load_result
+from lib.comparison.files import load_result
 from lib.data.pickle_layout import motion_from_split
 from lib.ergo.sspp import FORMS, GENDERS, BatchSettings, Clip, HandLoad, Person, write_batch
 from lib.ergo.sspp_export import read_export, write_export_csv

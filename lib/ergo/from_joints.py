@@ -15,7 +15,6 @@ from lib.ergo.posture import SIDES
 from lib.errors import UserError
 from lib.skeleton import Skeleton
 
-SAME_RAD = 1e-9
 NEEDED = ("trunk_flexion", "left_shoulder_elevation", "right_shoulder_elevation")
 SCORED = (
     *("trunk_flexion", "trunk_lateral", "back_rotation", "neck_flexion", "neck_lateral", "neck_rotation"),
@@ -61,28 +60,10 @@ def posture_angles(
     joints = np.asarray(joints, np.float64)
     angles: dict[str, np.ndarray] = {}
     for convention in ("paper", "VEHS"):
-        for name, values in known_angles(joints, skeleton, up, convention).items():
+        for name, values in joint_angles(joints, skeleton, up=up, convention=convention).items():
             angles.setdefault(name, values)
     angles = {name: np.degrees(mean_direction(values, fps, smooth_s)) for name, values in angles.items()}
     return angles | hand_places(joints, skeleton)
-
-
-def known_angles(
-    joints: np.ndarray, skeleton: Skeleton, up: Sequence[float] | np.ndarray, convention: str
-) -> dict[str, np.ndarray]:
-    """``joint_angles`` (F,) radians of joints (F,J,3) with NaN among them: only angles that stand on these are NaN.
-
-    A sum over all joints, as the angles are computed by, would be NaN for every angle of the frame. So unknown joints
-    get a place, then another one, and an angle that does not stay the same is unknown.
-    """
-    missing = ~np.isfinite(joints).all(-1)
-    places = np.random.default_rng(0).normal(size=(2, skeleton.num_joints, 3))
-    first, second = (
-        joint_angles(np.where(missing[..., None], place, joints), skeleton, up=up, convention=convention)
-        for place in places
-    )
-    is_same = {name: np.abs(first[name] - second[name]) < SAME_RAD for name in first}
-    return {name: np.where(is_same[name] & ~missing.all(1), first[name], np.nan) for name in first}
 
 
 def approximations(skeleton: Skeleton) -> list[str]:

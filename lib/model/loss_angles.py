@@ -21,7 +21,7 @@ CONVENTION = "paper"  # of the shoulder: defined for hanging arms too
 
 
 def unit_angles(joints: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Cosine and sine (2,A,N,T) of the angles of joints (N,T,J,3), and where they are defined (A,N,T)."""
+    """Cosine and sine (2,A,N,T) of the angles of joints (N,T,J,3), and where they are defined (A,N,T); 0 elsewhere."""
     if not angle_names(skeleton, CONVENTION, up=False):
         raise UserError(
             f"joint format {skeleton.name} has no joint angle: set the weights of such losses to 0"
@@ -31,6 +31,7 @@ def unit_angles(joints: Tensor, skeleton: Skeleton) -> tuple[Tensor, Tensor]:
     cosine, sine, known = plan.angles(wide.flatten(0, 1))
     place = torch.stack([cosine, sine])
     place = place * torch.where(known, cosine.square() + sine.square(), 1.0).rsqrt()
+    place = torch.where(known, place, 0.0)  # NaN of a target would reach the gradient
     return place.unflatten(-1, joints.shape[:2]), known.unflatten(-1, joints.shape[:2])
 
 

@@ -27,6 +27,8 @@ from lib.wild.page import PageSection
 from lib.wild.records import Flag, Track, WorldMotion
 
 UP = (0.0, 1.0, 0.0)
+ERGO_FILES = ("angles.csv", "scores.csv", "ergo.png")
+LEAST_SHARE = 0.005  # of the time, to be told in a line
 LIFT_WINDOW_S = 0.1  # around begin and end of a lift: the median of the joints
 
 
@@ -38,6 +40,13 @@ class WorldErgo:
     assessment: Assessment
     notes: tuple[str, ...]
     lift: tuple[LiftGeometry, Niosh, Niosh] | None = None
+
+    @property
+    def key(self) -> str:
+        """Tells these scores of a motion from those by other flags."""
+        found = self.assessment
+        limits = dict(found.thresholds.values)
+        return repr((list(found.methods), found.assumptions, self.notes, limits, self.lift))
 
 
 def assess_world(
@@ -71,33 +80,38 @@ def assess_world(
     return WorldErgo(angles, assessment, tuple(notes), _lift(world, inputs) if inputs.lift else None)
 
 
+def score_facts(found: WorldErgo) -> dict[str, str]:
+    """Method -> its levels over time, in a few words."""
+    facts = {}
+    for result in found.assessment.methods.values():
+        shares = [f"{name} {share:.0%}" for name, share in result.shares.items() if share >= LEAST_SHARE]
+        highest = result.summary.get("highest score")
+        score = "" if highest is None else f"highest score {highest:g}; "
+        facts[result.title] = f"{score}share of time: {', '.join(shares) or 'nothing was scored'}"
+    return facts
+
+
 def ergo_report(
+    found: WorldErgo,
     world: WorldMotion,
     folder: str | Path,
-    inputs: TaskInputs | None = None,
     *,
-    thresholds: Thresholds | None = None,
-    methods: Sequence[str] | None = None,
-    smooth_s: float = SMOOTH_S,
     overlay: Path | None = None,
     track: Track | None = None,
     size_px: tuple[int, int] | None = None,
-) -> tuple[list[Path], PageSection]:
-    """Write angles.csv, scores.csv and ergo.png into ``folder``; give these files and the page's section.
+) -> PageSection:
+    """Write ``ERGO_FILES`` into ``folder``; gives the page's section.
 
     overlay: the video with skeletons, whose frames become the pictures of the worst moments (so heads hidden in it are
     hidden here); without it skeletons are drawn. track and size_px (of the video) crop the pictures to the person.
-    Raises ``UserError`` as ``assess_world``, or where the overlay cannot be read.
+    Raises ``UserError`` where the overlay cannot be read.
     """
-    found = assess_world(world, inputs, thresholds, methods=methods, smooth_s=smooth_s)
-    folder = Path(folder)
-    files = [folder / name for name in ("angles.csv", "scores.csv", "ergo.png")]
-    write_angles_csv(files[0], found.angles_deg, world.time_s)
-    write_scores_csv(files[1], found.assessment, world.time_s)
-    draw_ergo(files[2], found.angles_deg, found.assessment, world.time_s)
-    moments = worst_moments(found.assessment)
-    pictures = moment_pictures(moments, world, overlay, track, size_px)
-    return files, ergo_section(found.assessment, world, found.notes, pictures, found.lift)
+    angles_csv, scores_csv, figure = (Path(folder) / name for name in ERGO_FILES)
+    write_angles_csv(angles_csv, found.angles_deg, world.time_s)
+    write_scores_csv(scores_csv, found.assessment, world.time_s)
+    draw_ergo(figure, found.angles_deg, found.assessment, world.time_s)
+    pictures = moment_pictures(worst_moments(found.assessment), world, overlay, track, size_px)
+    return ergo_section(found.assessment, world, found.notes, pictures, found.lift)
 
 
 def _lift(world: WorldMotion, inputs: TaskInputs) -> tuple[LiftGeometry, Niosh, Niosh]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from lib.ergo.inputs import TaskInputs
-from lib.ergo.scores import METHODS
+from lib.ergo.scores import METHODS, load_thresholds
 
 SMOOTH_S = 0.2
 
@@ -43,6 +44,18 @@ def add_ergo_flags(parser: argparse.ArgumentParser) -> None:
         else:
             count = {"nargs": len(rules["metavar"])} if isinstance(rules["metavar"], tuple) else {}
             add(flag, type=float, metavar=rules["metavar"], **count, **options)
+
+
+def ergo_options(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Arguments of ``assess_world`` beside the motion; None without ``--ergo``. Raises ``UserError`` as they do."""
+    if not arguments.ergo:
+        return None
+    return {
+        "inputs": task_inputs(arguments),
+        "thresholds": load_thresholds(arguments.ergo_thresholds),
+        "methods": arguments.ergo_methods,
+        "smooth_s": arguments.ergo_smooth,
+    }
 
 
 def task_inputs(arguments: argparse.Namespace) -> TaskInputs:

@@ -8,12 +8,13 @@ from typing import NoReturn
 
 from lib.errors import UserError
 from lib.wild.detectors import DETECTORS
+from lib.wild.ergo_flags import add_ergo_flags, useless_ergo_flags
 from lib.wild.smooth import SMOOTHERS
 
 # flags that change what comes out of stage 2
 LIFT_OPTIONS = (
     *("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "hand_length"),
-    *("pitch", "focal"),
+    *("pitch", "focal", "no_rigid"),
 )
 
 
@@ -70,6 +71,7 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     )
     add("--pixel", action="store_true", help="input and X3D.npy in MotionBERT's --pixel scale")
     add("--no_flip", action="store_true", help="no average with the mirrored input: twice as fast")
+    add("--no_rigid", action="store_true", help="leave limb lengths as the model has them, frame by frame")
     add("--smooth", choices=SMOOTHERS.names(), help="smooth the joints in 3D [off]")
     add("--device", help="cpu, cuda or cuda:1 [a CUDA GPU if there is one]")
     add("--precision", choices=["fp32", "bf16"], default="fp32", help="number format [%(default)s]")
@@ -89,12 +91,13 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     add("--anonymize", action="store_true", help="blur the heads of everybody found, in every picture")
     add("--no_render", action="store_true", help="make no videos")
     add("--force", action="store_true", help="run every stage again, also those whose results are there")
+    add_ergo_flags(parser)
     return parser.parse_args(argv)
 
 
 def useless_flags(arguments: argparse.Namespace, of_hands: bool = False) -> list[str]:
     """One line for each given flag that does nothing beside the others; of_hands: the model lifts hands alone."""
-    notes = []
+    notes = useless_ergo_flags(arguments)
     if arguments.hand_length and not of_hands:
         notes.append("--hand_length has no effect: hands have the scale of the body; --stature gives metres")
     if arguments.hand_length and arguments.stature and of_hands:

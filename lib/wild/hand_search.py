@@ -104,6 +104,7 @@ def find_hands(
         stack.callback(getattr(frames, "close", lambda: None))
         whole = stack.enter_context(closing_detector(make_detector()))
         detectors: dict[int, Detector] = {}
+        free: list[Detector] = []  # of people who have left
         skeleton = bare_hand(whole.skeleton)
         root = skeleton.index_canonical(WRIST)
         assert root is not None, f"{skeleton.name} has no wrist"
@@ -112,7 +113,8 @@ def find_hands(
             hands: list[FoundHand] = []
             for wrist in sought:
                 if wrist.id not in detectors:
-                    detectors[wrist.id] = stack.enter_context(closing_detector(make_detector()))
+                    new = free or [stack.enter_context(closing_detector(make_detector()))]
+                    detectors[wrist.id] = new.pop()
                 hands += _around(frame, wrist, number, detectors[wrist.id])
             owned = _assigned(sought, hands, number, root)
             if len(owned) < len(sought):
@@ -122,6 +124,7 @@ def find_hands(
             people.append(np.array(found, np.float32).reshape(-1, skeleton.num_joints, 3))
             ids.append(np.array([wrist.id for wrist in owned], np.int64))
             sides.append([wrist.side for wrist in owned])
+            free += [detectors.pop(wrist.id) for wrist in sought if wrist.track.stop == number + 1]
             if progress is not None:
                 progress(1)
     return Detections(

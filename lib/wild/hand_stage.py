@@ -55,7 +55,7 @@ def find_their_hands(
     People whose own keypoints include hands have theirs. Raises ``UserError`` where there is no video to look into.
     """
     own = {track.id: hands_among(track, hand) for track in people} if hand else {}
-    if own and all(own.values()):
+    if own and None not in own.values():
         return Hands(own, hand)
     if not hand and not only_hands_lack(people[0].skeleton, body):
         return Hands({})

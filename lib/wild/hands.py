@@ -157,14 +157,19 @@ def join_tracks(body: Track, hands: Sequence[Track], hand: Skeleton) -> Track:
 
 
 def hands_among(track: Track, hand: Skeleton) -> list[Track] | None:
-    """Both hands as tracks, of a person whose own keypoints include them; None for a format without."""
+    """Hands as tracks, of a person whose own keypoints include them; None for a format without.
+
+    A hand of which no frame shows the wrist and half of the joints is left out.
+    """
     found = []
     for side in SIDES:
         numbers = joints_of_hand(track.skeleton, bare_hand(hand), side)
         if numbers is None:
             return None
         part = {"keypoints": track.keypoints[:, numbers], "flag": track.flag[:, numbers]}
-        found.append(replace(track, skeleton=sided_hand(hand, side), side=side, **part))
+        known = part["flag"] != Flag.ABSENT
+        if (known[:, _root(hand)] & (2 * known.sum(-1) >= len(numbers))).any():
+            found.append(replace(track, skeleton=sided_hand(hand, side), side=side, **part))
     return found
 
 

@@ -43,7 +43,8 @@ SCRIPTS = (
 EMBED_LIMIT_BYTES = 48 * 2**20
 """A larger video stays beside the page: base64 of more is too much for a phone's memory."""
 FILE_KINDS = {
-    ".csv": "table, one row a frame and joint",
+    ".csv": "table",
+    ".png": "figure",
     ".json": "positions, for programs",
     ".trc": "markers, opens in OpenSim",
     ".bvh": "moving skeleton, opens in Blender",

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib.wild.anonymize import HeadBlur
+from lib.wild.ergo import ERGO_FILES, WorldErgo, ergo_report
 from lib.wild.exports import EXPORTS
 from lib.wild.footage import Footage
 from lib.wild.mesh_motion import MeshMotion
 from lib.wild.mesh_render import render_mesh
-from lib.wild.page import PageSection, write_page
+from lib.wild.page import write_page
 from lib.wild.progress import Progress, side_by_side
 from lib.wild.records import Detections, Track, WorldMotion
 from lib.wild.render import render_overlay, render_world
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Person:
-    """One person's result: the track, the folder's stages, the joints in 3D, the body, more of the page, the files."""
+    """One person's result: the track, the folder's stages, the joints in 3D, the body, the scores, the files."""
 
     track: Track
     stages: Stages
     world: WorldMotion
     mesh: tuple[MeshMotion, Skin] | None
-    sections: Sequence[PageSection]
+    scores: WorldErgo | None
     files: Sequence[Path]
 
 
@@ -83,25 +84,35 @@ def _draw_to(draw: Callable[..., None], path: Path, progress: Callable[[int], ob
 
 
 def write_report(
-    progress: Progress, person: Person, facts: Mapping[str, str], files: Sequence[Path], *, title: str
-) -> Path:
-    """Stage 5: report.html, which shows it all in a browser."""
-    stages, world = person.stages, person.world
+    progress: Progress, person: Person, facts: Mapping[str, str], files: Sequence[Path], footage: Footage
+) -> list[Path]:
+    """Stage 5: report.html, which shows it all in a browser, and the files of the scores; all files, the page first."""
+    stages, world, scores = person.stages, person.world, person.scores
     path = stages.folder / "report.html"
-    overlays = [file for file in files if file.name == "overlay.mp4"]
-    stages.depends_on(pictures=[file_identity(file) for file in overlays])
-    with stages.stage("page", [path], shown=[file.name for file in files], facts=facts) as stored:
+    scored = [stages.folder / name for name in ERGO_FILES] if scores else []
+    files = [*files, *scored]
+    overlay = next((file for file in files if file.name == "overlay.mp4"), None)
+    stages.depends_on(pictures=overlay and file_identity(overlay), scores=scores and scores.key)
+    with stages.stage("page", [path, *scored], shown=[file.name for file in files], facts=facts) as stored:
         if stored is None:
             with progress.bar("page", world.num_frames) as advance:
+                sections = []
+                if scores:
+                    track, size_px = person.track, footage.size_px
+                    sections.append(
+                        ergo_report(
+                            scores, world, stages.folder, overlay=overlay, track=track, size_px=size_px
+                        )
+                    )
                 write_page(
                     path,
                     world=world,
                     mesh=person.mesh,
-                    overlay=overlays[0] if overlays else None,
+                    overlay=overlay,
                     summary=facts,
                     downloads=files,
-                    title=title,
-                    sections=person.sections,
+                    title=footage.name,
+                    sections=sections,
                 )
                 advance(world.num_frames)
-    return path
+    return [path, *files]

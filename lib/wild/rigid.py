@@ -1,301 +1,203 @@
 """Constant limb lengths for a lifted track: the detector's 2D kept, the model's depth moved as little as that takes.
 
-Letters: F frames, J joints, L limbs. Camera axes: x right, y down, z forward.
+A model lifts every frame by itself or nearly so, and its limbs grow and shrink by a tenth. Bones do not. Here each
+track gets one set of lengths; then all frames are solved together for the poses that keep them (``rigid_solve``).
+
+Camera: that of ``make_world``, a pinhole with its centre in the middle of the image, the root of each frame at the
+distance that is the focal length in px of that frame. What is left open is one scale a frame, which is slow.
+
+Lengths: what the lifted limb measures over the frame's scale, the weighted median of all frames and of a limb with its
+mirror image. A model shrinks the depth that it does not know, so limbs that point at the camera come out short: a
+frame counts the more the further its limb lies across the view, where the 2D tells the length. A limb that never lies
+across the view gets the model's length, with the model's bias; nothing here can tell it better. Limbs that are links
+over soft tissue are held as well, and are no more constant than the body is.
+
+What it is worth depends on the model: where its depth is good to a tenth of the person, constant limbs bring poses
+nearer to the truth; a model that does not know depth at all is only bent, and gets worse.
+
+Letters: F frames, J joints, L limbs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from lib.data.motion import Motion
 from lib.skeleton import Skeleton
+from lib.wild.body_scale import SMOOTHING_S
 from lib.wild.records import Flag
+from lib.wild.rigid_solve import LimbProblem, to_camera
 from lib.wild.slow_curve import slow_curve
 from lib.wild.world import FOCAL_OF_IMAGE
 
-# What a deviation by one standard deviation is: shares of the person's size (the mean distance of joints from their
-# middle), of the limb's length, of the scale.
-IMAGE_SD = 0.015
-DEPTH_SD = 0.12
-LENGTH_SD = 0.01
-LENGTH_FLOOR = 0.006
-SCALE_SD = 0.05
-DRIFT_SD_PER_S = 0.5  # change of the depth's correction within a second
-SCALE_DRIFT_SD_PER_S = 0.5
-LEAST_TRUST = 0.1  # of a joint that was interpolated or is not seen for sure, against 1
-SIGHT = 0.2  # of the length of a limb, how well it is known where it lies across the view
-SCALE_SMOOTHING_S = 0.2
-DEBUG = 0
-JUMP = 2.0
-ROUNDS = 6
-STEPS = 20  # Gauss-Newton, conjugate gradients
-CHUNK = 512  # frames solved together: more do not fit the processor's cache
-SHARED = 32  # frames by which chunks overlap
+RIGID_NOTE = "Limbs have one length throughout (--no_rigid leaves them as the model has them)."
+LEAST_TRUST = 0.1  # in a joint that was interpolated or not seen for sure, against 1
+SIGHT = 0.2  # of limb lengths: least share of the model's depth in them, so that none counts without bound
+LENGTH_ROUNDS = 10
+CHUNK = 512  # frames solved together: more leave the processor's cache
+SHARED = 32  # frames that neighbouring chunks have in common
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RigidReport:
-    """What ``rigid_limbs`` changed: limb lengths vary by so much (standard deviation over mean, mean of limbs)."""
+    """What ``rigid_limbs`` did; as text one line for the log.
 
-    variation_before: float
-    variation_after: float
-    moved_px: tuple[float, float]
-    """Median and 95th percentile of the distance in the image from the keypoints that were seen."""
-    depth_moved_px: tuple[float, float]
+    variation: of the limb lengths over time, (before, after), standard deviation over mean, mean of the limbs;
+    image_px and depth_px: how far joints that were seen lie from their keypoints, and from the model's depth (median,
+    95 %); lengths (L,), NaN for a limb that was never seen, and scale_px (F,), the px of their unit in each frame.
+    """
+
+    variation: tuple[float, float]
+    image_px: tuple[float, float]
+    depth_px: tuple[float, float]
     lengths: np.ndarray
-    """(L,) limb lengths, of which the median is 1."""
+    scale_px: np.ndarray
 
     def __str__(self) -> str:
+        (before, after), image, depth = self.variation, self.image_px, self.depth_px
         return (
-            f"limb lengths vary by {self.variation_after:.1%} instead of {self.variation_before:.1%}; joints lie "
-            f"{self.moved_px[0]:.1f} px (95 %: {self.moved_px[1]:.1f}) from their keypoints, depth moved by "
-            f"{self.depth_moved_px[0]:.1f} px ({self.depth_moved_px[1]:.1f})"
+            f"limb lengths vary by {after:.1%} over time, {before:.1%} before; joints lie {image[0]:.1f} px "
+            f"(95 % under {image[1]:.1f}) from their keypoints and {depth[0]:.1f} px (95 % under {depth[1]:.1f}) from "
+            "the model's depth"
         )
 
 
 def rigid_limbs(
     lifted: Motion, flag: np.ndarray, *, focal_px: float | None = None
-) -> tuple[Motion, RigidReport]:
-    """The lifted motion with ``joints_image`` (F,J,3) px whose limbs keep their lengths.
+) -> tuple[Motion, RigidReport | None]:
+    """A lifted track with limbs of constant length: the motion with another ``joints_image`` (F,J,3) px.
 
-    flag (F,J); joints_2d and confidence are the detector's.
+    lifted: what ``lift`` returns for one person, with the keypoints it was made from (joints_2d, confidence) and a
+    frame rate; flag (F,J): where these come from; focal_px as for ``make_world``. Joints that are ABSENT stay as
+    they are. A track without a limb that was ever seen is returned as it is, with None.
     """
-    assert lifted.joints_image is not None, "lift the motion first"
-    skeleton = lifted.skeleton
-    pose = lifted.joints_image.astype(np.float64)
-    known = np.isfinite(pose).all(-1) & (flag != Flag.ABSENT)
-    seen = known & (flag == Flag.SEEN)
-    root_depth = np.nan_to_num(skeleton.root_of(pose)[..., 2:])
-    pose[..., 2:] -= root_depth
-    pose = np.where(np.isfinite(pose), pose, 0.0)
+    assert lifted.joints_image is not None and lifted.fps, "lift the motion first"
+    skeleton, limbs = lifted.skeleton, lifted.skeleton.limb_idx
+    known = np.isfinite(lifted.joints_image).all(-1) & (flag != Flag.ABSENT)
+    bound = known[:, limbs].all(-1)
+    if not bound.any():
+        return lifted, None
+    seen = known & (flag == Flag.SEEN) & np.isfinite(lifted.joints_2d).all(-1)
     trust = np.where(seen, np.clip(np.nan_to_num(lifted.confidence), LEAST_TRUST, 1.0), LEAST_TRUST)
-    target = pose.copy()
-    target[..., :2] = np.where(seen[..., None], lifted.joints_2d, pose[..., :2])
-    centre = lifted.size_px[:, None] / 2.0
-    focal = np.full(len(pose), focal_px) if focal_px else FOCAL_OF_IMAGE * lifted.size_px.max(-1).astype(float)
-    segments = [slice(int(a), int(b)) for a, b in lifted.videos]
-    fps = float(lifted.fps or 30.0)
-    target[..., :2] -= centre
+    focal = np.full(len(known), focal_px or FOCAL_OF_IMAGE * float(lifted.size_px[0].max()))
+    model = np.where(known[..., None], lifted.joints_image, 0.0).astype(np.float64)
+    pose = model.copy()
+    pose[..., :2] = np.where(seen[..., None], lifted.joints_2d, model[..., :2])
+    origin = np.zeros((len(pose), 1, 3))
+    origin[..., :2] = lifted.size_px[:, None] / 2.0
+    origin[..., 2:] = skeleton.root_of(model)[..., 2:]
+    pose = np.where(known[..., None], pose - origin, 0.0)
+    segments = [slice(int(start), int(stop)) for start, stop in lifted.videos]
 
-    start, end = skeleton.limb_idx.T
-    pair = known[:, start] & known[:, end]
-    camera = _to_camera(target, focal)
-    lengths, scale = limb_lengths(camera, pair, trust, skeleton, segments, fps)
-    solved = target.copy()
+    camera = to_camera(pose, focal)
+    lengths, scale_px = limb_lengths(camera, trust, bound, skeleton, segments, fps=lifted.fps)
+    shares = pose / scale_px[:, None, None]
+    problem = LimbProblem(
+        pose=shares,
+        trust=trust,
+        focal=focal / scale_px,
+        limbs=limbs,
+        lengths=np.nan_to_num(lengths, nan=1.0),
+        bound=bound,
+        size=_size(shares, known),
+        fps=lifted.fps,
+    )
+    solved = np.empty_like(pose)
     for part in segments:
-        for first, last, keep_first, keep_last in _chunks(part.start, part.stop):
-            rows = slice(first, last)
-            solved[keep_first:keep_last] = _solve(
-                target[rows] / scale[rows, None, None],
-                focal[rows] / scale[rows],
-                trust[rows],
-                pair[rows],
-                lengths,
-                skeleton.limb_idx,
-                fps,
-            )[keep_first - first : keep_last - first]
-    solved *= scale[:, None, None]
+        for rows, kept in _chunks(part):
+            poses = problem.rows(rows).solve()
+            solved[kept] = poses[kept.start - rows.start : kept.stop - rows.start]
+    solved *= scale_px[:, None, None]
     solved[..., 2:] -= skeleton.root_of(solved)[..., 2:]
-    before, after = (
-        _variation(_lengths(_to_camera(each, focal), skeleton), pair) for each in (target, solved)
-    )
-    moved = np.linalg.norm(solved[..., :2] - target[..., :2], axis=-1)[seen]
-    depth = np.abs(solved - target)[..., 2][known]
-    solved[..., :2] += centre
-    solved[..., 2:] += root_depth
     report = RigidReport(
-        before, after, tuple(np.percentile(moved, [50, 95])), tuple(np.percentile(depth, [50, 95])), lengths
+        variation=(
+            _variation(to_camera(model - origin, focal), limbs, bound),
+            _variation(to_camera(solved, focal), limbs, bound),
+        ),
+        image_px=_spread(np.linalg.norm((solved - pose)[..., :2], axis=-1)[seen]),
+        depth_px=_spread(np.abs(solved - pose)[..., 2][known]),
+        lengths=lengths,
+        scale_px=scale_px,
     )
-    result = np.where(known[..., None], solved, lifted.joints_image).astype(np.float32)
-    return replace(lifted, joints_image=result), report
+    image = np.where(known[..., None], solved + origin, lifted.joints_image)
+    return replace(lifted, joints_image=image), report
 
 
-def _to_camera(pose: np.ndarray, focal: np.ndarray) -> np.ndarray:
-    """Joints in camera axes and px at the root's distance, as ``make_world`` places them."""
-    nearness = np.maximum(1.0 + pose[..., 2:] / focal[:, None, None], 0.1)
-    return np.concatenate([pose[..., :2] * nearness, pose[..., 2:]], -1)
+def limb_lengths(
+    camera: np.ndarray,
+    trust: np.ndarray,
+    bound: np.ndarray,
+    skeleton: Skeleton,
+    segments: Sequence[slice],
+    *,
+    fps: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths (L,) of a track's limbs, of median 1, and the px (F,) of that unit in each frame.
 
-
-def _lengths(camera: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    start, end = skeleton.limb_idx.T
-    return np.linalg.norm(camera[:, start] - camera[:, end], axis=-1)
-
-
-def _variation(lengths, pair):
-    """Mean over limbs of the standard deviation over mean of lengths (F,L) relative to the frame's scale."""
-    logs = np.where(pair, np.log(np.maximum(lengths, 1e-9)), np.nan)
-    logs = logs - np.nanmedian(logs, 0)
-    logs = logs - np.nanmedian(logs, 1)[:, None]
-    return float(np.nanmean(np.nanstd(logs, 0)))
-
-
-def limb_lengths(camera, pair, trust, skeleton, segments, fps):
-    """Lengths (L,) of limbs, median 1, and scale (F,) px of that unit."""
+    camera (F,J,3) px in camera axes at the root's distance; trust (F,J); bound (F,L): where both ends are known. A
+    limb that never is has no length (NaN). The scale is smooth within each segment.
+    """
     start, end = skeleton.limb_idx.T
     between = camera[:, start] - camera[:, end]
-    across = np.linalg.norm(between[..., :2], axis=-1)
-    whole = np.maximum(np.linalg.norm(between, axis=-1), 1e-6)
-    log = np.log(whole)
-    # a limb across the view is as long as it looks; one along it is as long as the model believes
-    sight = 1.0 / (SIGHT**2 + 1.0 - (across / whole) ** 2)
-    weight = pair * np.minimum(trust[:, start], trust[:, end]) * sight
-    other = skeleton.limb_flip_idx
+    squares = np.maximum((between**2).sum(-1), 1e-12)
+    across = (between[..., :2] ** 2).sum(-1) / squares
+    weights = bound * np.minimum(trust[:, start], trust[:, end]) / (SIGHT**2 + 1.0 - across)
+    log = np.log(squares) / 2.0  # a limb twice too long and one half as long are the same mistake
+    mirror = skeleton.limb_flip_idx
     level = np.zeros(len(log))
-    length = np.zeros(len(start))
-    for _ in range(10):
-        length = weighted_median(
-            np.concatenate([log - level[:, None], (log - level[:, None])[:, other]]).T,
-            np.concatenate([weight, weight[:, other]]).T,
+    for _ in range(LENGTH_ROUNDS):
+        of_frame = log - level[:, None]
+        length = _weighted_median(
+            np.concatenate([of_frame, of_frame[:, mirror]]).T, np.concatenate([weights, weights[:, mirror]]).T
         )
-        level = weighted_median(log - length, weight)
-    seen = weight.sum(-1)
-    smooth = np.concatenate([slow_curve(level[p], seen[p], SCALE_SMOOTHING_S * fps) for p in segments])
-    smooth[~np.isfinite(smooth)] = np.nanmedian(smooth)
-    middle = np.median(length)
-    return np.exp(length - middle), np.exp(smooth + middle)
+        level = _weighted_median(log - length, weights)
+    total = weights.sum(-1)
+    smooth = np.concatenate([slow_curve(level[part], total[part], SMOOTHING_S * fps) for part in segments])
+    smooth[np.isnan(smooth)] = np.nanmedian(smooth)  # a stretch without any limb
+    length = np.where(bound.any(0) | bound[:, mirror].any(0), length, np.nan)
+    unit = np.nanmedian(length)
+    return np.exp(length - unit), np.exp(smooth + unit)
 
 
-def weighted_median(values, weights):
-    order = np.argsort(values, axis=1)
+def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted median of each row."""
+    order = np.argsort(values, axis=1, kind="stable")
     below = np.cumsum(np.take_along_axis(weights, order, 1), axis=1)
     middle = (below < 0.5 * below[:, -1:]).sum(axis=1)
     return np.take_along_axis(np.take_along_axis(values, order, 1), middle[:, None], 1)[:, 0]
 
 
-def _chunks(start, stop):
-    bounds = [*range(start, stop, CHUNK), stop]
-    if len(bounds) > 2 and bounds[-1] - bounds[-2] < SHARED:
-        del bounds[-2]
-    for a, b in pairwise(bounds):
-        yield max(start, a - SHARED), min(stop, b + SHARED), a, b
-
-
-def _solve(target, focal, trust, pair, lengths, limb_idx, fps):
-    num_frames, num_joints, _ = target.shape
-    x0 = np.ascontiguousarray(target.transpose(1, 2, 0))  # (J,3,F)
-    size = 1.5 * np.median(np.linalg.norm(target - target.mean(1, keepdims=True), axis=-1))
-    start, end = limb_idx.T
-    ones = np.ones(len(start))
-    rows = np.arange(len(start))
-    B = csr_array(
-        (np.r_[ones, -ones], (np.r_[rows, rows], np.r_[start, end])), shape=(len(start), num_joints)
+def _size(pose: np.ndarray, known: np.ndarray) -> float:
+    """Size of a person: half as much again as joints usually lie from their middle."""
+    joints = np.where(known[..., None], pose, np.nan)[known.any(-1)]
+    return max(
+        1.5 * float(np.nanmedian(np.linalg.norm(joints - np.nanmean(joints, 1, keepdims=True), axis=-1))),
+        1e-6,
     )
-    Bt = csr_array(B.T)
-    absB = abs(Bt)
-    w_limb = pair.T / ((LENGTH_SD * lengths) ** 2 + (LENGTH_FLOOR * size) ** 2)[:, None]
-    w = np.empty_like(x0)
-    w[:, :2] = (trust.T**2)[:, None] / (IMAGE_SD * size) ** 2
-    w_depth = 1.0 / (DEPTH_SD * size) ** 2
-    w_drift = 1.0 / (DRIFT_SD_PER_S / fps * size) ** 2
-    w_scale = 1.0 / SCALE_SD**2
-    w_sdrift = (fps / SCALE_DRIFT_SD_PER_S) ** 2
-    x = x0.copy()
-    sigma = np.zeros(num_frames)
 
-    def rough(v, weight=1.0):  # D^T D v
-        out = np.zeros_like(v)
-        step = np.diff(v, axis=-1) * weight
-        out[..., 1:] += step
-        out[..., :-1] -= step
-        return out
 
-    ends = np.full(num_frames, 2.0)
-    ends[0] -= 1
-    ends[-1] -= 1
+def _variation(camera: np.ndarray, limbs: np.ndarray, bound: np.ndarray) -> float:
+    """Standard deviation over mean of limb lengths over time, mean of the limbs, apart from each frame's scale."""
+    length = np.linalg.norm(camera[:, limbs[:, 0]] - camera[:, limbs[:, 1]], axis=-1)
+    use = bound.any(-1)
+    length = np.where(bound, length, np.nan)[use][:, bound.any(0)]
+    length = length / np.nanmean(length, 0)
+    length = length / np.nanmedian(length, 1)[:, None]
+    return float(np.mean(np.nanstd(length, 0) / np.nanmean(length, 0)))
 
-    def points(v):
-        near = np.maximum(1 + v[:, 2] / focal, 0.1)
-        return np.stack([v[:, 0] * near, v[:, 1] * near, v[:, 2]], 1), near
 
-    def cost(x, sigma):
-        P, _ = points(x)
-        b = (B @ P.reshape(num_joints, -1)).reshape(-1, 3, num_frames)
-        res = np.sqrt((b**2).sum(1)) - lengths[:, None] * np.exp(sigma)
-        return (
-            (w_limb * res**2).sum()
-            + (w * (x - x0) ** 2).sum()
-            + (wd * np.diff(x[:, 2] - x0[:, 2]) ** 2).sum()
-            + w_scale * (sigma**2).sum()
-            + w_sdrift * (np.diff(sigma) ** 2).sum()
-        )
+def _spread(values: np.ndarray) -> tuple[float, float]:
+    """Median and 95th percentile, 0 of nothing."""
+    median, most = np.percentile(values, [50, 95]) if len(values) else (0.0, 0.0)
+    return float(median), float(most)
 
-    for _ in range(ROUNDS):
-        P, near = points(x)
-        b = (B @ P.reshape(num_joints, -1)).reshape(-1, 3, num_frames)
-        length = np.maximum(np.sqrt((b**2).sum(1)), 1e-9)
-        want = lengths[:, None] * np.exp(sigma)
-        n = b / length[:, None]
-        residual = length - want
-        huber = np.minimum(1.0, 2 * DEPTH_SD * size / np.maximum(np.abs(x[:, 2] - x0[:, 2]), 1e-9))
-        w[:, 2] = w_depth * huber
-        jump = np.abs(np.diff(x[:, 2] - x0[:, 2], axis=-1))
-        wd = w_drift * np.minimum(1.0, JUMP / np.sqrt(w_drift) / np.maximum(jump, 1e-9))
 
-        def chain(v):  # dP from dx
-            return np.stack(
-                [
-                    v[:, 0] * near + x[:, 0] / focal * v[:, 2],
-                    v[:, 1] * near + x[:, 1] / focal * v[:, 2],
-                    v[:, 2],
-                ],
-                1,
-            )
-
-        def chain_t(g):
-            return np.stack(
-                [g[:, 0] * near, g[:, 1] * near, g[:, 2] + (x[:, 0] * g[:, 0] + x[:, 1] * g[:, 1]) / focal], 1
-            )
-
-        def apply(v, s):
-            d = (B @ chain(v).reshape(num_joints, -1)).reshape(-1, 3, num_frames)
-            stretch = w_limb * ((n * d).sum(1) - want * s)
-            out = chain_t((Bt @ (n * stretch[:, None]).reshape(len(start), -1)).reshape(-1, 3, num_frames))
-            out += w * v
-            out[:, 2] += rough(v[:, 2], wd)
-            return out, -(want * stretch).sum(0) + w_scale * s + w_sdrift * rough(s)
-
-        # gradient
-        pull = w_limb * residual
-        g = chain_t((Bt @ (n * pull[:, None]).reshape(len(start), -1)).reshape(-1, 3, num_frames))
-        g += w * (x - x0)
-        g[:, 2] += rough(x[:, 2] - x0[:, 2], wd)
-        gs = -(want * pull).sum(0) + w_scale * sigma + w_sdrift * rough(sigma)
-        # diagonal
-        n2 = (w_limb[:, None] * n**2).reshape(len(start), -1)
-        nx = (absB @ n2).reshape(-1, 3, num_frames)
-        diag = nx.copy()
-        diag[:, :2] *= near[:, None] ** 2
-        diag += w
-        diag[:, 2, 1:] += wd
-        diag[:, 2, :-1] += wd
-        sdiag = (w_limb * want**2).sum(0) + w_scale + w_sdrift * ends
-        # CG
-        v, s = np.zeros_like(x), np.zeros(num_frames)
-        r, rs = -g, -gs
-        z, zs = r / diag, rs / sdiag
-        p, ps = z.copy(), zs.copy()
-        rho = (r * z).sum() + (rs * zs).sum()
-        for _ in range(STEPS):
-            if rho <= 0:
-                break
-            hp, hps = apply(p, ps)
-            alpha = rho / ((p * hp).sum() + (ps * hps).sum())
-            v += alpha * p
-            s += alpha * ps
-            r -= alpha * hp
-            rs -= alpha * hps
-            z, zs = r / diag, rs / sdiag
-            old, rho = rho, (r * z).sum() + (rs * zs).sum()
-            p = z + rho / old * p
-            ps = zs + rho / old * ps
-        step, now = 1.0, cost(x, sigma)
-        while step > 0.02 and cost(x + step * v, sigma + step * s) > now:
-            step *= 0.5
-        x = x + step * v
-        sigma = sigma + step * s
-        if DEBUG: print(step, now)
-    return x.transpose(2, 0, 1)
+def _chunks(part: slice) -> Iterator[tuple[slice, slice]]:
+    """Frames to solve together, and those of them to keep."""
+    cuts = [*range(part.start, max(part.stop - SHARED, part.start + 1), CHUNK), part.stop]
+    for start, stop in pairwise(cuts):
+        yield slice(max(part.start, start - SHARED), min(part.stop, stop + SHARED)), slice(start, stop)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from lib.comparison import Comparison
-from lib.comparison_joints import JOINT_MEASURES
-from lib.comparison_measures import ALL_TASKS, Agreement, Row
+from lib.comparison.compare import Comparison
+from lib.comparison.joints import JOINT_MEASURES
+from lib.comparison.measures import ALL_TASKS, Agreement, Row
 from lib.files import atomic_write_text
 
 Table = list[list[str]]  # the first line is the heading, the first column the name of a line

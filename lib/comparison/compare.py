@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.angles import angle_names, approximate_angles, joint_angles
-from lib.comparison_alignment import Aligned
-from lib.comparison_joints import JOINT_MEASURES, joint_errors, shared_points, shared_root
-from lib.comparison_measures import ALL_TASKS, Agreement, Row, agreement, mean_agreement, wrapped_deg
+from lib.comparison.alignment import Aligned
+from lib.comparison.joints import JOINT_MEASURES, joint_errors, shared_points, shared_root
+from lib.comparison.measures import ALL_TASKS, Agreement, Row, agreement, mean_agreement, wrapped_deg
 from lib.errors import UserError
 from lib.pose_result import PoseResult
 

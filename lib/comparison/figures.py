@@ -12,9 +12,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lib.comparison import Comparison
-from lib.comparison_joints import JOINT_MEASURES
-from lib.comparison_measures import agreement
+from lib.comparison.compare import Comparison
+from lib.comparison.joints import JOINT_MEASURES
+from lib.comparison.measures import agreement
 
 COLORS = ("#2878b5", "#e07b39", "#3f8f4f", "#8b4ba8", "#5c6670", "#b5283f", "#8a6d1d", "#1d8a86")
 POINTS = 1200  # of a Bland-Altman plot: evenly spaced frames, so that dense plots stay readable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lib.comparison_measures import ALL_TASKS, LIMIT_SDS, Agreement, Row
-from lib.comparison_tables import Table
+from lib.comparison.measures import ALL_TASKS, LIMIT_SDS, Agreement, Row
+from lib.comparison.tables import Table
 from lib.ergo.sspp_compare import compare_exports
 from lib.ergo.sspp_export import read_export
 from lib.errors import UserError

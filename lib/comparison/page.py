@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from lib.comparison import Comparison
-from lib.comparison_figures import POINTS, angle_boxes, angles_by_figure, bland_altman, joint_boxes
-from lib.comparison_measures import ALL_TASKS, LIMIT_SDS, Row
-from lib.comparison_tables import STAND_INS, Table, angle_summary, headline, joint_table, task_table
+from lib.comparison.compare import Comparison
+from lib.comparison.figures import POINTS, angle_boxes, angles_by_figure, bland_altman, joint_boxes
+from lib.comparison.measures import ALL_TASKS, LIMIT_SDS, Row
+from lib.comparison.tables import STAND_INS, Table, angle_summary, headline, joint_table, task_table
 from lib.files import atomic_write_bytes, atomic_write_text
 
-STYLE = Path(__file__).with_name("comparison_page.css")
+STYLE = Path(__file__).with_name("page.css")
 
 
 def write_comparison_page(
