@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
+from lib.config import load_config
 from lib.errors import UserError
-from lib.model.upright import UprightDSTformer, upright_joints, upright_view
+from lib.model.upright import UprightDSTformer, upright_view
 from lib.skeleton import load_skeleton
 
 HAND = load_skeleton("Hand-21")
-UPRIGHT = upright_joints(HAND, ["Wrist", "Middle_0"])
+UPRIGHT = (HAND.index("Wrist"), HAND.index("Middle_0"))
 
 
 def make_model() -> UprightDSTformer:
@@ -66,8 +67,10 @@ def test_nothing_seen_and_all_in_one_point_stay_finite(x):
 
 
 @pytest.mark.parametrize(
-    ("names", "message"), [(["Wrist"], "takes two joints"), (["Wrist", "Elbow"], "no joint of Hand-21")]
+    ("joints", "message"), [("[Wrist]", "upright"), ("[Wrist, Elbow]", "'Elbow' is no joint of Hand-21")]
 )
-def test_wrong_joints_are_refused(names, message):
+def test_wrong_joints_are_refused_in_the_config(tmp_path, joints, message):
+    config = tmp_path / "hand.yaml"
+    config.write_text(f"task: hand\nreader: worker_hands\njoint_format: Hand-21\nupright: {joints}\n")
     with pytest.raises(UserError, match=message):
-        upright_joints(HAND, names)
+        load_config(config)

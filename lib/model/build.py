@@ -13,7 +13,7 @@ from lib.body_regressor import KeypointRegressor
 from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
 from lib.model.mesh_regressor import MeshRegressor
-from lib.model.upright import UprightDSTformer, upright_joints
+from lib.model.upright import UprightDSTformer
 from lib.skeleton import Skeleton
 
 
@@ -29,7 +29,7 @@ def build_model(config: Any, skeleton: Skeleton) -> DSTformer:
         config,
         skeleton,
         input_residual=config.input_residual,
-        backbone=partial(UprightDSTformer, upright=upright_joints(skeleton, config.upright)),
+        backbone=partial(UprightDSTformer, upright=tuple(map(skeleton.index, config.upright))),
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
 
 
@@ -63,11 +62,3 @@ def upright_view(xy: Tensor, seen: Tensor, joints: tuple[int, int]) -> tuple[Ten
     middle = (low + high).sum(1, keepdim=True) / 2 / frames
     size = (high - low).amax(-1, keepdim=True).sum(1, keepdim=True) / 2 / frames
     return turn, torch.where(size > 0, size, 1.0), middle
-
-
-def upright_joints(skeleton: Any, names: list[str]) -> tuple[int, int]:
-    """Numbers of the two joints; raises ``UserError`` for other numbers of them and for unknown names."""
-    if len(names) != 2:
-        raise UserError(f"upright: {', '.join(names)}; it takes two joints, from the lower to the upper one")
-    first, second = (skeleton.index(name) for name in names)
-    return first, second
