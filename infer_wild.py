@@ -1,10 +1,13 @@
 #!/usr/bin/env python
 """Any video in, 3D out: keypoints, joints in 3D, files for other programs, pictures and a page to look at.
 
+python infer_wild.py --vid_path clip.mp4 --out_path out
 python infer_wild.py --vid_path clip.mp4 --out_path out -e runs/quickstart/best_epoch.bin
 python infer_wild.py --vid_path clip.mp4 --json_path alphapose-results.json --out_path out -e CHECKPOINT --config CONFIG
 python infer_wild.py --vid_path hand.mp4 --out_path out -e HAND_CHECKPOINT
 python infer_wild.py --vid_path clip.mp4 --out_path out -e CHECKPOINT --hands HAND_CHECKPOINT
+
+Without -e a shipped model lifts, which is chosen by the keypoints' joint format (python train.py --list_models).
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from lib.config import load_config, parse_overrides
 from lib.data.motion import Motion
 from lib.ergo.from_joints import check_can_score
 from lib.errors import UserError, error_line
+from lib.shipped import weights_file
 from lib.skeleton import Skeleton, load_skeleton
 from lib.wild.anonymize import check_can_anonymize
 from lib.wild.arrays import save_keypoints, save_poses
@@ -41,7 +45,7 @@ from lib.wild.ergo import WorldErgo, assess_world, score_facts
 from lib.wild.ergo_flags import ergo_options
 from lib.wild.faces import refuse_own_results, remove_pictures_with_faces
 from lib.wild.feeding import check_can_feed
-from lib.wild.flags import LIFT_OPTIONS, parse_arguments, useless_flags
+from lib.wild.flags import LIFT_OPTIONS, SHIPPED, parse_arguments, useless_flags
 from lib.wild.footage import Footage, list_footage, open_footage
 from lib.wild.hand_formats import bare_hand, hand_union, is_one_hand, side_lifted, sided_hand
 from lib.wild.hand_stage import Hands, find_their_hands, only_hands_lack
@@ -55,8 +59,9 @@ from lib.wild.mesh_lifter import MeshLifter, load_mesh_lifter
 from lib.wild.mesh_motion import MeshMotion
 from lib.wild.progress import Progress
 from lib.wild.records import Detections, Track, WorldMotion
-from lib.wild.results import Person, write_exports, write_report, write_videos
+from lib.wild.results import Person, remove_results_of, write_exports, write_report, write_videos
 from lib.wild.rigid import RIGID_NOTE, rigid_limbs
+from lib.wild.shipped_choice import shipped_hands, shipped_lifter
 from lib.wild.skin import Skin, skin_of
 from lib.wild.smooth import smooth, smoothing_note
 from lib.wild.stages import Stages, file_identity
@@ -123,28 +128,37 @@ class Models:
 
 
 def load_models(arguments: argparse.Namespace) -> Models:
-    """The models of ``-e``, ``--mesh`` and ``--hands``, each with the config beside it or the one named."""
-    if not arguments.evaluate and not arguments.mesh:
-        raise UserError(
-            "no model is shipped yet: name a checkpoint with -e. `make quickstart` trains one in a few minutes: "
-            "-e runs/quickstart/best_epoch.bin"
-        )
+    """The models of ``-e``, ``--mesh`` and ``--hands``, each with the config beside it or the one named.
+
+    Shipped ones stand in for ``-e`` and for ``--hands`` without a checkpoint.
+    """
+    evaluate, hands = arguments.evaluate, arguments.hands
+    if not evaluate and not arguments.mesh:
+        if arguments.config:
+            raise UserError(
+                f"--config {arguments.config} is that of a checkpoint: name the checkpoint with -e"
+            )
+        options = parse_overrides(arguments.detector_option, "--detector_option")
+        detector = arguments.detector or "mediapipe"
+        evaluate = shipped_lifter(arguments.json_path, arguments.keypoints, detector, options)
+    if hands == SHIPPED:
+        hands = shipped_hands()
     named = {
-        "joints": (arguments.evaluate, arguments.config),
+        "joints": (evaluate, arguments.config),
         "mesh": (arguments.mesh, arguments.mesh_config),
-        "hands": (arguments.hands, arguments.hands_config),
+        "hands": (hands, arguments.hands_config),
     }
     loaded = {kind: load_model(arguments, kind, *files) for kind, files in named.items() if files[0]}
     identity = [files for _, files in loaded.values()]
     models = Models(*(loaded[kind][0] if kind in loaded else None for kind in named), identity)
     if models.hands and not is_one_hand(models.hands.skeleton):
         raise UserError(
-            f"--hands {arguments.hands}: this checkpoint lifts {models.hands.skeleton.name}, where one of a single "
+            f"--hands {hands}: this checkpoint lifts {models.hands.skeleton.name}, where one of a single "
             "hand is needed, such as Hand-21: train_hand.py trains one"
         )
     if models.of_hands and (models.mesh or models.hands):
         raise UserError(
-            f"-e {arguments.evaluate}: this checkpoint lifts hands alone ({models.main.skeleton.name}), and --mesh and "
+            f"-e {evaluate}: this checkpoint lifts hands alone ({models.main.skeleton.name}), and --mesh and "
             "--hands go with one of bodies: leave them out, or give it as --hands beside a body's checkpoint as -e"
         )
     return models
@@ -154,7 +168,8 @@ def load_model(
     arguments: argparse.Namespace, kind: str, checkpoint: str, config_file: str | None
 ) -> tuple[Lifter, list[object]]:
     """One model, and what tells its files from others."""
-    path, config_path = Path(checkpoint), Path(config_file or Path(checkpoint).with_name("config.yaml"))
+    path = weights_file(checkpoint)
+    config_path = Path(config_file or path.with_name("config.yaml"))
     if not path.is_file():
         raise UserError(f"the checkpoint {path} does not exist; `make quickstart` trains one")
     load_checkpoint(path)  # what is no checkpoint at all needs no config
@@ -176,9 +191,9 @@ def load_model(
     if kind == "mesh":
         body = load_body(config.body, gender=config.gender).to(runtime.device)
         regressor = keypoint_regressor(body, skeleton, config.regressor)
-        model = load_mesh_lifter(checkpoint, body=body, regressor=regressor, **options)
+        model = load_mesh_lifter(path, body=body, regressor=regressor, **options)
     else:
-        model = load_lifter(checkpoint, skeleton=skeleton, **options)
+        model = load_lifter(path, skeleton=skeleton, **options)
     files = [path, config_path, *(config[key] for key in ("body", "regressor") if config.get(key))]
     return model, [file_identity(file) for file in files if Path(file).exists()]
 
@@ -314,6 +329,7 @@ def lift_track(
     with stages.stage("lift", files, load, track=track.id, models=models.identity, **inputs) as stored:
         if stored is not None:
             return stored, files
+        remove_results_of(stages.folder)
         of_network, lifted, frames, flag = lift_joints(job, models.main, track, hands)
         of_network = to_motionbert_units(of_network, models.main, pixel=arguments.pixel)
         save_poses(x3d, of_network, frames, num_frames)

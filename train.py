@@ -3,6 +3,7 @@
 
 python train.py --config configs/quickstart.yaml --checkpoint runs/quickstart
 python train.py --config configs/quickstart.yaml --evaluate runs/quickstart/best_epoch.bin --out_path runs/evaluation
+python train.py --config my.yaml --checkpoint runs/mine --pretrained small
 torchrun --nproc_per_node 2 train.py --config configs/quickstart.yaml --checkpoint runs/quickstart
 """
 
@@ -47,6 +48,7 @@ from lib.model.build import build_model, freeze_all_but
 from lib.model.loss import WeightedLosses
 from lib.report import write_report
 from lib.run_folder import RunFolder
+from lib.shipped import models_table
 from lib.skeleton import Skeleton, load_skeleton
 from lib.training_loop import Training, build_learning_rate, build_schedule
 from lib.training_state import TrainingState
@@ -61,7 +63,16 @@ def parse_arguments(argv: list[str] | None, description: str | None) -> argparse
     add_config_flags(parser)
     add_legacy_flags(parser)
     parser.add_argument("--device", help="cpu, cuda or cuda:1 (default: a CUDA GPU if there is one)")
+    parser.add_argument("--list_models", action=ListModels, nargs=0, help="list the shipped models and stop")
     return parser.parse_args(argv)
+
+
+class ListModels(argparse.Action):
+    """Like ``--help``: needs no other flag."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(models_table())
+        parser.exit()
 
 
 def main(argv: list[str] | None = None, task: str = "pose3d", description: str | None = __doc__) -> int:
@@ -281,6 +292,7 @@ def start_from_pretrained(
             checkpoint.get("meta", {}), config.pretrained_joint_format, skeleton
         ),
         discard_last_layer=arguments.discard_last_layer,
+        fit_frames=True,
     )
     logger.info(f"starting from {path}: " + "\n  ".join(loaded.lines()))
 

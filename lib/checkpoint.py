@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from lib.errors import UserError
 from lib.files import atomic_path
 from lib.skeleton import Skeleton, load_skeleton
+from lib.weight_file import SUFFIX, load_weight_file
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ _WEIGHT_KEYS = ("model_pos", "model")
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint without running any code that it may carry.
+    """Read a checkpoint, or weights of a shipped model, without running any code that it may carry.
 
     Raises ``UserError`` if the file is missing, cut off, holds anything but tensors, plain containers and a numpy
     scalar, or has no weights under ``model_pos`` or ``model``.
@@ -46,6 +47,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is a folder; name the file, for example {path / 'best_epoch.bin'}")
     if not path.exists():
         raise UserError(f"checkpoint {path} does not exist")
+    if path.suffix == SUFFIX:
+        return load_weight_file(path)
     with path.open("rb") as file:
         start = file.read(2)
     if start != b"PK" and start[:1] != b"\x80":  # a zip archive, or the bare pickle of old versions
@@ -92,6 +95,7 @@ class LoadReport:
 
     loaded: list[str] = field(default_factory=list)
     by_joint: dict[str, list[str]] = field(default_factory=dict)
+    by_frame: dict[str, tuple[int, int]] = field(default_factory=dict)
     initial: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
@@ -100,6 +104,8 @@ class LoadReport:
         text = [f"loaded {len(self.loaded)} parameters"]
         for name, joints in self.by_joint.items():
             text.append(f"{name}: {len(joints)} rows copied by joint name: {', '.join(joints) or 'none'}")
+        for name, (source, target) in self.by_frame.items():
+            text.append(f"{name}: {target} frames made from {source}")
         if self.initial:
             text.append(f"left at their initial values: {', '.join(self.initial)}")
         if self.unused:
@@ -114,13 +120,15 @@ def load_weights(
     skeleton: Skeleton,
     source_skeleton: Skeleton | None = None,
     discard_last_layer: bool = False,
+    fit_frames: bool = False,
 ) -> LoadReport:
     """Copy weights into a model and report what was not.
 
     Without ``discard_last_layer`` every parameter must fit, and the file must hold no others. With it,
     ``pos_embed`` (1, J, C) may belong to another joint format: rows of joints with the same canonical name are
     copied if ``source_skeleton`` is known, the others keep their initial values; any other parameter whose shape
-    differs keeps its initial value too.
+    differs keeps its initial value too. With ``fit_frames`` the rows of ``temp_embed`` (1, T, 1, C) are made to fit a
+    model for another number of frames (see ``_fit_frames``).
     Raises ``UserError`` on a mismatch, or if nothing fits at all.
     """
     if source_skeleton is not None and source_skeleton.name != skeleton.name and not discard_last_layer:
@@ -130,6 +138,9 @@ def load_weights(
         )
     report = LoadReport()
     target = model.state_dict()
+    if fit_frames and _other_frames(weights.get("temp_embed"), target.get("temp_embed")):
+        report.by_frame["temp_embed"] = (weights["temp_embed"].shape[1], target["temp_embed"].shape[1])
+        weights = {**weights, "temp_embed": _fit_frames(weights["temp_embed"], target["temp_embed"])}
     report.unused = sorted(set(weights) - set(target))
     misfits = [name for name in target if name not in weights or weights[name].shape != target[name].shape]
     if (misfits or report.unused) and not discard_last_layer:
@@ -193,6 +204,29 @@ def _copy_rows(target: Tensor, source: Tensor, skeleton: Skeleton, source_skelet
     for row, name in shared:
         target[0, row] = source[0, source_row[name]]
     return [name for _, name in shared]
+
+
+def _other_frames(source: Tensor | None, target: Tensor | None) -> bool:
+    """Whether two embeddings (1, T, 1, C) differ in their number of frames alone."""
+    if source is None or target is None or source.shape == target.shape:
+        return False
+    return source.shape[:1] + source.shape[2:] == target.shape[:1] + target.shape[2:]
+
+
+def _fit_frames(source: Tensor, target: Tensor) -> Tensor:
+    """Rows of an embedding (1, T, 1, C) for as many frames as ``target`` has.
+
+    Fewer: the first ones, which shorter clips have used all along. More: stretched linearly over time. More than
+    one: the row of single frames on top of the initial values of ``target``, which tell the frames apart.
+    """
+    length, wanted = source.shape[1], target.shape[1]
+    if wanted < length:
+        return source[:, :wanted]
+    if length == 1:
+        return source.to(target) + target
+    rows = source[:, :, 0].transpose(1, 2).float()
+    stretched = nn.functional.interpolate(rows, size=wanted, mode="linear", align_corners=True)
+    return stretched.transpose(1, 2)[:, :, None]
 
 
 def _misfit_message(

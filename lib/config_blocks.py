@@ -16,6 +16,7 @@ Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 AtLeastZero = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+WholeShare = Annotated[float, Field(ge=0, le=1)]
 Names = Annotated[list[str], BeforeValidator(as_list)]
 Interval = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 
@@ -77,6 +78,11 @@ class AugmentationKeys(Keys):
     """MotionBERT's file of joint noise; null: the built-in model for any joint format."""
     d2c_params_path: str | None = None
     """MotionBERT's file of the confidence model; null: the built-in one."""
+    recorded_errors: str | None = None
+    """Data pickle of `tools/film_people.py` whose errors of a real detector, and confidence, are laid over exact 2D
+    in training: as it stands, or in `data/motion3d`. In place of `noise`."""
+    recorded_error_share: WholeShare = 0.8
+    """Share of training clips that `recorded_errors` are laid over; the others stay exact."""
     mask_ratio: Share = 0.0
     """Share of joints that is hidden in training, drawn per clip."""
     mask_T_ratio: Share = 0.0

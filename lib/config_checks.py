@@ -20,6 +20,7 @@ from lib.config_schema import (
     HandConfig,
     Keys,
     MeshConfig,
+    PartKeys,
 )
 from lib.config_text import annotation_of, bounds_text, choices, values_text
 from lib.errors import UserError, did_you_mean
@@ -105,6 +106,8 @@ def contradictions(
             yield (key,), "the smaller factor comes first"
     if "sets" in values and fine("sets", "epochs"):
         yield from _set_contradictions(values["sets"], values["epochs"])
+    if "parts" in values and fine("reader", "train_reader", "parts", "worker", "fresh"):
+        yield from _training_set_contradictions(values, wrong)
     if fine("losses") and not any(values["losses"].values()):
         yield ("losses",), "at least one loss needs a weight greater than 0"
     if values["task"] == HandConfig.model_fields["task"].get_default() and skeleton is not None:
@@ -124,6 +127,48 @@ def _hand_contradictions(values: dict[str, Any], skeleton: Skeleton) -> Iterator
                 f"{skeleton.name} has one hand, and a mirrored right hand is a left hand: leave {key} out or write "
                 f"{key}: False (left hands in the data are mirrored to right ones by mirror_left)",
             )
+
+
+def _training_set_contradictions(values: dict[str, Any], wrong: set[str]) -> Iterator[Finding]:
+    """What is wrong with the parts of a set, and with what is laid over it."""
+    readers, parts = {values["reader"], values["train_reader"]}, values["parts"]
+    if "several" in readers and not parts:
+        yield ("parts",), "the reader several needs at least one, with a reader of its own"
+    for number, part in enumerate(parts):
+        for key in unused_part_keys(part):
+            yield ("parts", number, key), f"the reader {part['reader']} does not use this key"
+    trained = _trained_parts(values)
+    made = [(path, part) for path, part in trained if "worker" in READER_KEYS[part["reader"]]]
+    if values["fresh"] and not made:
+        names = " and ".join(dict.fromkeys(part["reader"] for _, part in trained))
+        yield ("fresh",), f"the reader {names} reads the same motion in every epoch"
+    if wrong & {"recorded_errors", "noise", "train_2d"} or not values["recorded_errors"]:
+        return
+    if values["noise"]:
+        yield ("recorded_errors",), "noise: True adds errors too; keep one of the two"
+    if values["train_2d"]:
+        yield ("recorded_errors",), "needs 3D labels, which the 2D-only sets of train_2d do not have"
+    for path, part in made:
+        if part["worker"]["detector"] and not (values["gt_2d"] or values["synthetic"]):
+            text = "must be False, since recorded_errors are laid over exact 2D"
+            yield (*path, "worker", "detector"), text
+
+
+def _trained_parts(values: dict[str, Any]) -> list[tuple[KeyPath, dict[str, Any]]]:
+    """Path and keys of each part of the training set: the config itself without the reader several."""
+    reader = values["train_reader"] or values["reader"]
+    if reader != "several":
+        return [((), {**values, "reader": reader})]
+    split = values["train_split"]
+    numbered = enumerate(values["parts"])
+    return [(("parts", n), part) for n, part in numbered if part["splits"] is None or split in part["splits"]]
+
+
+def unused_part_keys(part: dict[str, Any]) -> list[str]:
+    """Keys of a part with a value of their own that its reader does not take."""
+    defaults = PartKeys(reader=part["reader"]).model_dump()
+    others = part.keys() - {"reader", "splits", *READER_KEYS[part["reader"]]}
+    return sorted(key for key in others if part[key] not in (None, defaults[key]))
 
 
 def _set_contradictions(sets: list[dict[str, Any]], epochs: int) -> Iterator[Finding]:
@@ -181,6 +226,11 @@ def skeleton_findings(
             skeleton = skeleton.with_root(*values["root"])
         except UserError as error:
             return skeleton, [*found, (("root",), str(error))], notes
+    if values.get("upright") and "upright" not in wrong:
+        try:
+            _ = [skeleton.index(joint) for joint in values["upright"]]
+        except UserError as error:
+            found.append((("upright",), str(error)))
     number = values["root_idx"]
     if "root_idx" in wrong or number in (None, skeleton.root_idx):
         return skeleton, found, notes

@@ -53,6 +53,7 @@ Reader = Literal[
     "pickle",
     "posetrack",
     "rokoko",
+    "several",
     "vehs",
     "worker",
     "worker_hands",
@@ -65,11 +66,74 @@ READER_KEYS: dict[str, tuple[str, ...]] = {
     "pickle": _OF_PICKLES,
     "posetrack": ("posetrack_root",),
     "rokoko": ("fps", "mirror_left", "rokoko", "rokoko_root", "sample_stride"),
+    "several": ("parts",),
     "vehs": _OF_PICKLES,
     "worker": ("worker",),
     "worker_hands": ("worker",),
 }
 USED_BY_CLIPS = {"gt_2d", "synthetic"}  # keys of a reader that ClipSet goes by whatever the reader is
+
+
+class RokokoKeys(Keys):
+    """Exports of Rokoko Studio"""
+
+    sides: Literal["both", "left", "right"] = "both"
+    """Hands to take of each recording."""
+    columns: str | None = None
+    """YAML with further spellings of columns, laid out as `lib/data/rokoko_columns.yaml`; null: none."""
+    unit_mm: Positive | None = None
+    """mm that the files' unit stands for (1000: m, 10: cm); null: that of the spelling."""
+    axes: Literal["left_handed", "right_handed"] | None = None
+    """Handedness of the files' axes; null: that of the spelling."""
+    skip_frames: Whole = 5
+    """Frames at the start of each recording that are left out: gloves settle in them."""
+    shot_seconds: Positive = 2.5
+    """Recordings are cut into shots of at most this length; each has cameras of its own."""
+    cameras_per_shot: Count = 2
+    """Drawn cameras that film each shot."""
+    seed: Whole = 0
+    """Same seed, same cameras, whatever the `seed` of the config is."""
+
+
+class PartKeys(Keys):
+    """Parts of the reader several"""
+
+    reader: Literal[
+        "clips", "h36m", "instavariety", "pickle", "posetrack", "rokoko", "vehs", "worker", "worker_hands"
+    ]
+    """Reader of the part. The other keys are that reader's; those of the config itself do not count for parts."""
+    splits: Names | None = None
+    """Splits that the part has a share in; null: all."""
+    data_root: str | None = None
+    """Folder of the clip folders."""
+    subset_list: Names | None = None
+    """Clip folders."""
+    dt_root: str | None = None
+    """Folder of `dt_file`."""
+    dt_file: str | None = None
+    """Data pickle."""
+    sample_stride: Count = 1
+    """Take every n-th frame of a recording."""
+    res_w: Count | None = None
+    """Width of the images in px, where the data do not tell."""
+    res_h: Count | None = None
+    """Height of the images in px."""
+    fps: Positive | None = None
+    """Frames per second of the data, where they do not tell."""
+    mirror_left: bool = True
+    """Mirror hands of the other side than the format's, where the data tell sides."""
+    synthetic: bool = False
+    """Take clips without 2D, and make it from the 3D labels."""
+    posetrack_root: str = "data/motion2d/posetrack18_annotations"
+    """Folder of PoseTrack."""
+    instavariety_root: str = "data/motion2d/InstaVariety"
+    """Folder of InstaVariety."""
+    rokoko_root: str | None = None
+    """Folder with a folder of .csv files for each split."""
+    rokoko: RokokoKeys = RokokoKeys()
+    """How those files are read and filmed."""
+    worker: WorkerKeys = WorkerKeys()
+    """Built-in motion."""
 
 
 class DataKeys(SkeletonKeys):
@@ -132,12 +196,16 @@ class DataKeys(SkeletonKeys):
     """Epoch from which on 2D-only batches are mixed in."""
     worker: WorkerKeys = WorkerKeys()
     """Built-in motion (readers `worker` and `worker_hands`): see below."""
+    parts: list[PartKeys] = Field([])
+    """Sets that the reader `several` joins to one: see below."""
+    fresh: bool = False
+    """Make built-in training motion anew for every epoch, in parts too; what is evaluated on stays the same."""
 
 
 class PoseModelKeys(ModelKeys):
     """Model"""
 
-    upright: Names | None = None
+    upright: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
     """Two joints: the model turns each clip within the image so that the second stands above the first, brings it
     to one size, and turns its output back. For poses without an upright of their own, such as hands; null: as seen."""
 
@@ -156,27 +224,6 @@ class Pose3DConfig(DataKeys, AugmentationKeys, PoseModelKeys, LossKeys, PoseRunK
 
     task: Literal["pose3d"] = "pose3d"
     """What is trained; told from the other keys if left out."""
-
-
-class RokokoKeys(Keys):
-    """Exports of Rokoko Studio"""
-
-    sides: Literal["both", "left", "right"] = "both"
-    """Hands to take of each recording."""
-    columns: str | None = None
-    """YAML with further spellings of columns, laid out as `lib/data/rokoko_columns.yaml`; null: none."""
-    unit_mm: Positive | None = None
-    """mm that the files' unit stands for (1000: m, 10: cm); null: that of the spelling."""
-    axes: Literal["left_handed", "right_handed"] | None = None
-    """Handedness of the files' axes; null: that of the spelling."""
-    skip_frames: Whole = 5
-    """Frames at the start of each recording that are left out: gloves settle in them."""
-    shot_seconds: Positive = 2.5
-    """Recordings are cut into shots of at most this length; each has cameras of its own."""
-    cameras_per_shot: Count = 2
-    """Drawn cameras that film each shot."""
-    seed: Whole = 0
-    """Same seed, same cameras, whatever the `seed` of the config is."""
 
 
 class HandDataKeys(DataKeys):

@@ -14,6 +14,7 @@ from lib.config_schema import (
     Interval,
     Keys,
     MeshSetKeys,
+    PartKeys,
     RokokoKeys,
     WorkerKeys,
 )
@@ -111,16 +112,25 @@ def config_reference() -> str:
             blocks = [("Keys", [key for key in schema.model_fields if _is_own(schema, above, key)])]
         for heading, keys in blocks:
             text += ["", f"### {heading}", "", *_table(schema, keys)]
-        key, block = _EXPLAINED[task]
-        text += ["", f"### {block.__doc__}: keys of `{key}`", "", *_table(block, list(block.model_fields))]
+        for key, block in _EXPLAINED[task].items():
+            text += [
+                "",
+                f"### {block.__doc__}: keys of `{key}`",
+                "",
+                *_table(block, list(block.model_fields)),
+            ]
         if not above:
             names = MESH_LOSS_NAMES if task == "mesh" else LOSS_NAMES
             text += ["", "Names of losses: " + ", ".join(f"`{name}`" for name in names) + "."]
     return "\n".join(text) + "\n"
 
 
-# the block of keys that each task's tables end with
-_EXPLAINED = {"pose3d": ("worker", WorkerKeys), "hand": ("rokoko", RokokoKeys), "mesh": ("sets", MeshSetKeys)}
+# the blocks of keys that each task's tables end with
+_EXPLAINED: dict[str, dict[str, type[Keys]]] = {
+    "pose3d": {"worker": WorkerKeys, "parts": PartKeys},
+    "hand": {"rokoko": RokokoKeys},
+    "mesh": {"sets": MeshSetKeys},
+}
 
 
 def _is_own(schema: type[Keys], above: type[Keys], key: str) -> bool:
@@ -132,7 +142,7 @@ def _is_own(schema: type[Keys], above: type[Keys], key: str) -> bool:
 _INTRODUCTION = """\
 Made from `lib/config_schema.py` by `lib.config_text.config_reference`; a test holds it up to date.
 
-A config is one YAML file. Keys are flat; only `losses`, `worker`, `rokoko` and `sets` hold keys of their own.
+A config is one YAML file. Keys are flat; only `losses`, `worker`, `rokoko`, `parts` and `sets` hold keys of their own.
 
 - `base: other.yaml`, relative to the file, inherits from another config; blocks are merged key by key.
 - `--set key=value` overrides a key, `--set losses.velocity=10` a key of a block. It may stand several times.

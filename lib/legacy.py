@@ -10,6 +10,7 @@ from typing import Any
 
 from lib.errors import UserError
 from lib.hands import hands_of
+from lib.shipped import weights_file
 from lib.skeleton import load_skeleton
 
 # Weights of losses. What the angle keys mean depends on the file: see ANGLE_LOSSES.
@@ -258,7 +259,7 @@ def add_legacy_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that MotionBERT's and the fork's job scripts carry beside ``--config``, and their short forms."""
     add = parser.add_argument
     add("-c", "--checkpoint", default="checkpoint", metavar="FOLDER", help="folder of the run [%(default)s]")
-    add("-p", "--pretrained", default="", metavar="PATH", help="file, or folder, of weights to start from")
+    add("-p", "--pretrained", default="", metavar="PATH", help="file, folder or shipped model to start from")
     add("-ms", "--selection", default=DEFAULT_SELECTION, metavar="FILE", help="file there [%(default)s]")
     add("--discard_last_layer", action="store_true", help="those weights are of another joint format")
     add("-r", "--resume", default="", metavar="FILE", help="continue from this checkpoint, or 'auto'")
@@ -303,13 +304,13 @@ def wandb_options(arguments: argparse.Namespace, config: Mapping[str, Any]) -> d
 
 
 def pretrained_file(arguments: argparse.Namespace, config: Mapping[str, Any]) -> Path:
-    """Checkpoint to start from; ``--selection`` names it in a folder. Raises ``UserError`` if none is named."""
+    """File, ``--selection`` in a folder, or shipped model to start from. Raises ``UserError`` if none is named."""
     if not config["pretrained"]:
         raise UserError(
             "finetune is set: name the checkpoint to start from with --pretrained or the key pretrained"
         )
     path = Path(config["pretrained"])
-    return path / arguments.selection if path.is_dir() else path
+    return path / arguments.selection if path.is_dir() else weights_file(path)
 
 
 def flag_notes(arguments: argparse.Namespace, config: Mapping[str, Any] | None = None) -> list[str]:

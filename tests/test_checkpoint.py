@@ -149,3 +149,24 @@ def test_saving_leaves_the_old_file_when_it_fails(tmp_path):
         save_checkpoint(tmp_path / "a.bin", {"model_pos": {}, "broken": lambda: None})
     assert torch.equal(load_checkpoint(tmp_path / "a.bin")["model_pos"]["w"], torch.ones(2))
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("frames", [1, 5, 9, 17])
+def test_a_model_for_other_clips_begins_with_the_frames_of_the_old_one(frames):
+    model = small_model("H36M-17")
+    initial = model.temp_embed.detach().clone()
+    rows = torch.linspace(0, 1, frames)[None, :, None, None].expand(1, frames, 1, 16).clone()
+    weights = {**small_model("H36M-17").state_dict(), "temp_embed": rows}
+    report = load_weights(model, weights, skeleton=load_skeleton("H36M-17"), fit_frames=True)
+    loaded = model.temp_embed.detach()
+    if frames == 1:
+        assert torch.equal(loaded, initial), "a row of zeros on top"
+    elif frames == 17:
+        assert torch.equal(loaded, rows[:, :9])
+    else:
+        assert torch.allclose(loaded[0, :, 0, 3], torch.linspace(0, 1, 9), atol=1e-6)
+    told = [f"temp_embed: 9 frames made from {frames}"] if frames != 9 else []
+    assert report.lines()[1:] == told
+    if told:
+        with pytest.raises(UserError, match="temp_embed: file"):
+            load_weights(model, weights, skeleton=load_skeleton("H36M-17"))

@@ -29,6 +29,7 @@ from lib.mesh_evaluation import MeanMesh, predict_joints
 from lib.model.build import build_model
 from lib.pose_result import PoseResult, frames_within_videos, result_of_motion, save_predictions
 from lib.skeleton import conversion, load_skeleton
+from lib.wild.hand_formats import hand_union
 from tests.example_body import make_example_body
 from tests.example_motion import as_split, example_motion
 from tests.test_mesh_evaluation import CPU, make_clips, make_regressor
@@ -351,6 +352,20 @@ class TestFiles:
         found = load_result(tmp_path / "lift" / "X3D_world.npz")
         assert (found.name, found.axes, found.units, found.fps) == ("lift", "world", "arbitrary", 25.0)
         assert found.up.tolist() == [[0, 1, 0]] * 5 and (found.joints_mm == 1000).all()
+
+    def test_a_person_with_the_hands_of_a_hand_model(self, tmp_path):
+        union = hand_union(H36M, load_skeleton("Hand-21"))
+        stored = {
+            "positions": np.ones((5, union.num_joints, 3), np.float32),
+            "flag": np.zeros((5, union.num_joints), np.uint8),
+            "joint_format": union.name,
+            "joints": np.array(union.joints),
+            "units": "m",
+            "fps": 25.0,
+        }
+        np.savez(tmp_path / "X3D_world.npz", **stored)
+        found = compare_tool.read_npz(str(tmp_path / "X3D_world.npz"), "", None, None)
+        assert found.skeleton.joints == union.joints
 
     @pytest.mark.parametrize(
         ("changes", "message"),

@@ -559,6 +559,10 @@ def test_movements_are_counted_by_their_swing():
     assert (shaken["muscle_use_right"] == 0).all() and (shaken["muscle_use_left"] == 1).all()
     stated = columns("rula", angles, repetition_per_min=4.0)
     assert (stated["muscle_use_right"] == 1).all()
+    # RULA: four a minute or more; REBA: more than four
+    for rate, extra in ((4.0, 0), (4.1, 1)):
+        found = columns("reba", angles, repetition_per_min=rate, static="no")
+        assert (found["activity_right"] == extra).all()
 
 
 # ---- ISO 11226, EN 1005-4
@@ -699,6 +703,9 @@ def test_four_levels_of_the_elbow_need_a_lifted_arm():
     ):
         both = {"shoulder_elevation": elevation, "elbow_flexion": elbow}
         assert one("four_level", "left_elbow", both=both) == level
+    # whether the arm is lifted is not known: nor is the level
+    one_arm = {"right_shoulder_elevation": NAN, "right_elbow_flexion": 20.0}
+    assert columns("four_level", series(4, **one_arm))["right_elbow"].tolist() == [-1] * 4
 
 
 def test_four_levels_of_somebody_who_sits():

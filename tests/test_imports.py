@@ -20,6 +20,8 @@ LAYERS = [
         *[
             "engine",
             "checkpoint",
+            "shipped",
+            "weight_file",
             "training_state",
             "training_loop",
             "run_folder",
@@ -31,7 +33,7 @@ LAYERS = [
     ["data", "model"],
     ["pose_result"],
     ["evaluate", "evaluation_set", "mesh_evaluation", "mesh_report", "report", "ergo"],
-    ["comparison"],
+    ["comparison", "judging"],
     ["wild"],
 ]
 STRANGERS = [("data", "model")]  # of one layer, but never import each other

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -388,6 +389,20 @@ def test_loads_are_newtons_and_point_down(tmp_path):
     left = written(tmp_path, load=HandLoad.of_weight(10.0, "left"), load_seconds=(0.1, 0.2))[1]
     assert [frame.hands[0] for frame in left.frames] == pytest.approx([0, 98.1, 98.1, 0])
     assert all(frame.hands[3] == 0 for frame in left.frames)
+    assert any("standing in every frame" in comment for comment in batch.comments)
+    # seconds are those of the video, also where frames are missing in between
+    late = written(
+        tmp_path, [replace(clip_of("RTM-66"), frames=np.array([7, 8, 20, 21]))], load_seconds=(0.1, 1)
+    )
+    assert [frame.hands[0] > 0 for frame in late[1].frames] == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"), [((3.0, 1.0), "before it is put down"), ((30.0, 40.0), "no frame")]
+)
+def test_a_load_that_nobody_ever_holds_is_refused(tmp_path, seconds, message):
+    with pytest.raises(UserError, match=message):
+        written(tmp_path, load_seconds=seconds)
 
 
 def test_heights_are_counted_from_the_floor_at_the_start(tmp_path):
@@ -823,6 +838,13 @@ def test_the_tool_needs_the_person(tmp_path, capsys):
     source = save_world(tmp_path / "X3D_world.npz", "arbitrary")
     assert tool.main(["write", str(source), str(tmp_path / "lift.txt")]) == 2
     assert "--stature, --weight, --gender" in capsys.readouterr().err
+
+
+def test_the_tool_refuses_a_frame_rate_that_cannot_be(tmp_path, capsys):
+    source = save_world(tmp_path / "X3D_world.npz", "arbitrary")
+    for fps in ("0", "-25"):
+        assert tool.main(["write", str(source), str(tmp_path / "lift.txt"), *WRITE, "--fps", fps]) == 2
+        assert f"--fps {fps}" in capsys.readouterr().err
 
 
 def test_the_tool_reads_exports(tmp_path, capsys):

@@ -318,7 +318,7 @@ def test_errors_of_python_are_seen_while_mediapipe_is_silenced(
 
 
 def landmarks(*points: tuple[float, float, float]) -> Any:
-    return SimpleNamespace(landmark=[SimpleNamespace(x=x, y=y, visibility=v) for x, y, v in points])
+    return SimpleNamespace(landmark=[SimpleNamespace(x=x, y=y, z=0.5, visibility=v) for x, y, v in points])
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, result: Any) -> None:
@@ -333,12 +333,14 @@ def test_mediapipe_points_are_px_and_fade_outside_the_picture(
 ) -> None:
     detector = build_detector("mediapipe", device="cuda")
     found = landmarks((0.5, 0.5, 0.8), (1.05, 0.5, 0.8), (0.5, -0.5, 0.8), (0.0, 1.0, 1.2))
-    answer(monkeypatch, SimpleNamespace(pose_landmarks=found))
+    answer(monkeypatch, SimpleNamespace(pose_landmarks=found, pose_world_landmarks=found))
     for _ in range(7):  # a further graph that finds the same person adds nobody
         (person,) = detector(np.zeros((100, 200, 3), np.uint8))
     np.testing.assert_allclose(
         person, [[100, 50, 0.8], [210, 50, 0.4], [100, -50, 0], [0, 100, 1]], rtol=1e-6
     )
+    (world_m,) = detector.worlds_m  # one for each person
+    np.testing.assert_allclose(world_m[1], [1.05, 0.5, 0.5], rtol=1e-6)
     detector.close()
 
 
@@ -400,8 +402,10 @@ def test_sides_of_hands_are_those_of_a_picture_that_is_no_mirror(
     hands = [
         shape + np.array(place) for place in ([0.1, 0.1], [0.6, 0.1], [0.61, 0.11])
     ]  # the last one twice
+    points = [landmarks(*((x, y, 0) for x, y in hand)) for hand in hands]
     result = SimpleNamespace(
-        multi_hand_landmarks=[landmarks(*((x, y, 0) for x, y in hand)) for hand in hands],
+        multi_hand_landmarks=points,
+        multi_hand_world_landmarks=points,
         multi_handedness=[
             SimpleNamespace(classification=[SimpleNamespace(label=label, score=0.9)])
             for label in ("Left", "Right", "Right")
@@ -412,6 +416,7 @@ def test_sides_of_hands_are_those_of_a_picture_that_is_no_mirror(
     assert detector.sides == ["right", "left"] and [hand.shape for hand in found] == [(21, 3)] * 2
     np.testing.assert_allclose(found[1][:, :2], hands[1] * [200, 100], rtol=1e-5)
     assert (found[0][:, 2] == np.float32(0.9)).all()
+    np.testing.assert_allclose([world[:, :2] for world in detector.worlds_m], hands[:2], rtol=1e-6)
     detector.close()
 
 

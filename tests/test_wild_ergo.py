@@ -18,8 +18,9 @@ from lib.errors import UserError
 from lib.skeleton import list_skeletons, load_skeleton
 from lib.wild.ergo import ERGO_FILES, assess_world, ergo_report, score_facts
 from lib.wild.ergo_body import SHAPES, lasting_risk, part_of_joint
-from lib.wild.ergo_flags import add_ergo_flags, task_inputs, useless_ergo_flags
+from lib.wild.ergo_flags import add_ergo_flags, ergo_options, task_inputs, useless_ergo_flags
 from lib.wild.ergo_moments import worst_moments
+from lib.wild.flags import parse_arguments
 from lib.wild.page import write_page
 from lib.wild.records import Flag, Track, WorldMotion
 from tests.test_wild_page import browser, frame_of, go_to, gray_of, make_overlay, opened, until  # noqa: F401
@@ -220,8 +221,31 @@ def test_every_input_has_a_flag():
     assert useless_ergo_flags(given) == []
     lines = useless_ergo_flags(parse("--load_kg", "8", "--ergo_smooth", "0"))
     assert lines == ["--load_kg has no effect without --ergo", "--ergo_smooth has no effect without --ergo"]
+    lines = useless_ergo_flags(parse("--ergo", "--duration_h", "2"))
+    assert lines == ["--duration_h has no effect without --lift"]
     with pytest.raises(UserError, match="load_kg"):
         task_inputs(parse("--load_kg", "-3"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ergo_smooth", "9"], "--ergo_smooth 9"),
+        (["--lift", "1", "2"], "--stature"),
+        (["--lift", "1", "2", "--stature", "1.7", "--coupling", "unacceptable"], "good, fair and poor"),
+        (["--lift", "1", "2", "--stature", "1.7", "--duration_h", "9"], "duration_h is 9"),
+    ],
+)
+def test_flags_that_cannot_be_are_told_before_the_video_is_read(words, message):
+    arguments = parse_arguments(["-v", "clip.mp4", "-o", "out", "--ergo", *words], "")
+    with pytest.raises(UserError, match=message):
+        ergo_options(arguments)
+
+
+def test_a_lift_in_a_video_of_few_frames_a_second():
+    world = make_world(np.stack([pose()] * 8))
+    world = replace(world, fps=2.0, time_s=np.arange(8) / 2.0)
+    assert assess_world(world, TaskInputs(lift=(0.25, 3.7))).lift is not None
 
 
 # ---- scores of a motion
@@ -238,7 +262,8 @@ def test_a_bent_person_scores_worse_and_absent_frames_have_none():
 
 
 def test_assumptions_name_what_stands_in():
-    found = assess_world(work())
+    found = assess_world(replace(work(), pitch_deg=12.0))
+    assert any("looks down by 12.0 degrees" in note for note in found.notes)
     assert any("H36M-17 lacks points of the definitions of" in note for note in found.notes)
     assert any("averaged over 0.2 s" in note for note in found.notes)
     assert any("extrapolated" in line for line in found.assessment.assumptions)

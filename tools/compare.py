@@ -25,18 +25,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.angles import CONVENTIONS
 from lib.comparison.alignment import align
 from lib.comparison.compare import compare, comparison_rows
-from lib.comparison.files import load_result
+from lib.comparison.files import load_labels, load_result
 from lib.comparison.page import write_comparison_page
 from lib.comparison.sspp import sspp_rows, sspp_table
 from lib.comparison.tables import aligned_text, comparison_text, write_rows
 from lib.comparison.truth import LABELS, build_truth
 from lib.config import load_config
-from lib.data.pickle_layout import motion_from_split
 from lib.errors import UserError, did_you_mean, error_line
-from lib.evaluate import truth_mm
 from lib.files import atomic_write_text
-from lib.pose_result import PoseResult, renamed, result_of_motion
+from lib.pose_result import PoseResult, renamed
 from lib.skeleton import load_skeleton
+from lib.wild.hand_formats import load_union
 
 TRUTH = "truth"
 SSPP_LINES = 30  # in the terminal; an export has hundreds of columns
@@ -186,18 +185,13 @@ def direction(text: str) -> np.ndarray:
 
 def read_npz(path: str, name: str, joint_format: str | None, arguments: argparse.Namespace) -> PoseResult:
     own = joint_format is not None and joint_format.lower().endswith((".yaml", ".yml"))
-    return load_result(path, name, load_skeleton(joint_format) if own else None)
+    return load_result(path, name, load_skeleton(joint_format) if own else None, load_union)
 
 
 def read_pickle(path: str, name: str, joint_format: str | None, arguments: argparse.Namespace) -> PoseResult:
     if joint_format is None:
         raise UserError(f"{path} does not say its joint format: give --joint_format {name or 'NAME'}=FORMAT")
-    motion = motion_from_split(
-        Path(path), arguments.split, load_skeleton(joint_format), size_of=lambda *_: np.ones(2, np.float32)
-    )
-    return result_of_motion(
-        motion, truth_mm(motion, motion.skeleton), name=name or Path(path).stem, kind="truth"
-    )
+    return load_labels(path, arguments.split, load_skeleton(joint_format), name)
 
 
 def read_config(path: str, name: str, joint_format: str | None, arguments: argparse.Namespace) -> PoseResult:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.body import BodyModel, load_body
 from lib.body_regressor import KeypointRegressor, keypoint_regressor
 from lib.config import parse_overrides
-from lib.data.worker.camera import RANGES, Camera, draw_camera
+from lib.data.worker.camera import RANGES, Camera, draw_camera, image_labels
 from lib.data.worker.generate import SPLITS, draw_sessions
 from lib.data.worker.smpl_motion import body_mm, draw_shape, world_pose
 from lib.errors import UserError, error_line
@@ -107,10 +107,7 @@ def video(
         found[..., :2], found[..., 2]
     )
     camera_mm = camera.to_camera(joints_mm)
-    root_mm = skeleton.root_of(camera_mm)[:, 0, 2]
-    factor = root_mm / camera.focal_px
-    depth_px = (camera_mm[..., 2] - root_mm[:, None]) / factor[:, None]
-    image = np.concatenate([camera.project(camera_mm), depth_px[..., None]], axis=-1)
+    image, factor = image_labels(skeleton, camera_mm, camera.project(camera_mm), camera.focal_px)
     arrays = {
         "joint_2d": np.nan_to_num(xy),
         "confidence": confidence,

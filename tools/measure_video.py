@@ -3,6 +3,7 @@
 
 python tools/measure_video.py out
 python tools/measure_video.py out other_out --json measures.json
+python tools/measure_video.py out --mediapipe video.mp4
 
 Several folders stand side by side in one table. The numbers and their traps: lib/wild/measure.py.
 """
@@ -13,6 +14,8 @@ import argparse
 import json
 import math
 import sys
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.errors import UserError, error_line
 from lib.files import atomic_path
-from lib.skeleton import Skeleton, load_skeleton
+from lib.skeleton import Skeleton, conversion, load_skeleton
+from lib.wild.camera_pitch import level_camera
+from lib.wild.hand_formats import bare_hand, is_one_hand
 from lib.wild.measure import Camera, Measures, measure_motion
 from lib.wild.records import Flag, WorldMotion, load_npz
+from lib.wild.video import probe_video, read_frames
 from lib.wild.world import FOCAL_OF_IMAGE
+from lib.wild.world_landmarks import WorldLandmarks, find_world_landmarks, on_common_ground
 
 # key: text in the table, and how a number is written
 ROWS = {
@@ -43,13 +50,22 @@ ROWS = {
     "acceleration_share": ("2D acceleration variance kept", "{:.1%}"),
     "acceleration_share_in_root": ("  relative to the root", "{:.1%}"),
     "acceleration_share_in_root_calm": ("  the same, wildest 5 % left out", "{:.1%}"),
+    "acceleration_share_placed": ("  relative to the root, any place", "{:.1%}"),
 }
 PER_LIMB = {"limbs": "limb lengths vary over time", "sides": "left longer than right by"}
 NOTE = """\
 Variation: standard deviation over mean, mean of the limbs. Box: longer side of the keypoints of a frame.
 The camera has the pitch of the result and the focal length {focal}.
 Its place is fitted to the keypoints: for each frame, as the floor may shift under a person, or one for the whole
-video, which the 2D accelerations are taken from. Weak perspective: no camera but a scale and a shift for each frame."""
+video, which the 2D accelerations are taken from, but for those with any place, which are taken from a place for each
+frame. Weak perspective: no camera but a scale and a shift for each frame."""
+NOTE_MEDIAPIPE = """\
+To compare: '{common}', the result, with
+'{mediapipe}', MediaPipe's world landmarks of the same person,
+both on the {joints} joints that MediaPipe has exactly, in the same {frames} of {present} frames with the person.
+Not comparable: MediaPipe gives metres of a body of its own guess (compare sizes/s^2, not units/s^2); it tells no path
+of the person, so there is no still camera; it smooths both its 2D, which the result starts from, and its 3D, looking
+back only, so that it is steadier and later than without."""
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -63,6 +79,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="FOLDER",
         help="result of infer_wild.py: X3D_world.npz, keypoints_2d.npz",
     )
+    add("--mediapipe", metavar="VIDEO", help="measure MediaPipe's own 3D of the folders' video beside them")
     add("--focal", type=float, metavar="PX", help="focal length that infer_wild.py was given")
     add("--joint_format", metavar="FILE", help="YAML of a joint format of your own, if the result has one")
     add("--json", metavar="FILE", help="write the numbers there as well")
@@ -74,14 +91,19 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.focal is not None and not 0 < arguments.focal < math.inf:
         raise UserError(f"the focal length is {arguments.focal:g} px: it must be positive")
     skeleton = load_skeleton(arguments.joint_format) if arguments.joint_format else None
-    measured = {
-        folder: measure_folder(Path(folder), skeleton, arguments.focal) for folder in arguments.folders
-    }
+    results = {folder: read_result(Path(folder), skeleton, arguments.focal) for folder in arguments.folders}
+    measured = {folder: measure_motion(*result.measured) for folder, result in results.items()}
+    notes = []
+    for folder, result in results.items() if arguments.mediapipe else ():
+        found = landmarks_of(arguments.mediapipe, is_one_hand(result.world.skeleton))
+        columns, note = beside_mediapipe(folder, result, found)
+        measured |= columns
+        notes.append(note)
     print(table(measured))
     focal = (
         f"{arguments.focal:g} px" if arguments.focal else f"{FOCAL_OF_IMAGE:g} times the longer image side"
     )
-    print(NOTE.format(focal=focal))
+    print("\n".join([NOTE.format(focal=focal), *notes]))
     if arguments.json:
         with atomic_path(Path(arguments.json)) as temporary:
             temporary.write_text(
@@ -90,14 +112,27 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def measure_folder(folder: Path, skeleton: Skeleton | None, focal_px: float | None) -> Measures:
-    """All measures of the person whose result lies in a folder."""
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One person's result in 3D, the detector's keypoints (F,J,2) px, NaN where it saw none, and the camera."""
+
+    world: WorldMotion
+    keypoints: np.ndarray
+    camera: Camera
+
+    @property
+    def measured(self) -> tuple[np.ndarray, np.ndarray, Camera, Skeleton, float]:
+        """What ``measure_motion`` takes."""
+        return self.world.positions, self.keypoints, self.camera, self.world.skeleton, self.world.fps
+
+
+def read_result(folder: Path, skeleton: Skeleton | None, focal_px: float | None) -> Result:
+    """The result in a folder; raises ``UserError`` for one without the person, or with files of different runs."""
     world = WorldMotion.load(folder / "X3D_world.npz", skeleton)
     stored = load_npz(folder / "keypoints_2d.npz", ("keypoints", "flag", "joints", "size_px"))
-    skeleton = world.skeleton
-    if tuple(stored["joints"]) != skeleton.joints or len(stored["keypoints"]) != world.num_frames:
+    if tuple(stored["joints"]) != world.skeleton.joints or len(stored["keypoints"]) != world.num_frames:
         raise UserError(
-            f"{folder}: X3D_world.npz ({skeleton.name}, {world.num_frames} frames) and keypoints_2d.npz "
+            f"{folder}: X3D_world.npz ({world.skeleton.name}, {world.num_frames} frames) and keypoints_2d.npz "
             f"({len(stored['joints'])} joints, {len(stored['keypoints'])} frames) are of different runs"
         )
     if not world.present.any():
@@ -106,7 +141,40 @@ def measure_folder(folder: Path, skeleton: Skeleton | None, focal_px: float | No
     keypoints = np.where(seen[..., None], stored["keypoints"][..., :2], np.nan).astype(np.float64)
     width, height = map(float, stored["size_px"])
     camera = Camera(focal_px or FOCAL_OF_IMAGE * max(width, height), world.pitch_deg, (width, height))
-    return measure_motion(world.positions, keypoints, camera, skeleton, world.fps)
+    return Result(world, keypoints, camera)
+
+
+@lru_cache
+def landmarks_of(path: str, hands: bool) -> WorldLandmarks:
+    """MediaPipe's landmarks of everybody, or of all hands, in a video."""
+    return find_world_landmarks(read_frames(probe_video(path)), hands=hands)
+
+
+def beside_mediapipe(folder: str, result: Result, found: WorldLandmarks) -> tuple[dict[str, Measures], str]:
+    """Columns of the result and of MediaPipe's 3D on the same joints and frames, and what they are."""
+    world, camera = result.world, result.camera
+    if len(found.people) != world.num_frames:
+        raise UserError(
+            f"--mediapipe: the video has {len(found.people)} frames and {folder} {world.num_frames}: "
+            "give the video that the result was made from"
+        )
+    bare = bare_hand(world.skeleton)
+    made = conversion(found.skeleton, bare, allow_missing=True, log=False)
+    theirs_m = level_camera(found.of_person(result.keypoints, bare), camera.pitch_deg)
+    ours, theirs, skeleton = on_common_ground(world.positions, theirs_m, made, world.skeleton)
+    names = (f"{folder}, common", f"{folder}, MediaPipe")
+    columns = {
+        name: measure_motion(positions, result.keypoints, camera, skeleton, world.fps, has_path=has_path)
+        for name, positions, has_path in zip(names, (ours, theirs), (True, False), strict=True)
+    }
+    note = NOTE_MEDIAPIPE.format(
+        common=names[0],
+        mediapipe=names[1],
+        joints=int(made.exact.sum()),
+        frames=f"{columns[names[0]]['frames']:.0f}",
+        present=int(world.present.sum()),
+    )
+    return columns, note
 
 
 def table(measured: dict[str, Measures]) -> str:

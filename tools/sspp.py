@@ -17,16 +17,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.comparison.files import load_result
-from lib.data.pickle_layout import motion_from_split
+from lib.comparison.files import load_labels, load_result
 from lib.ergo.sspp import FORMS, GENDERS, BatchSettings, Clip, HandLoad, Person, write_batch
 from lib.ergo.sspp_export import read_export, write_export_csv
 from lib.ergo.sspp_frames import FACINGS, FLOORS
 from lib.ergo.sspp_points import conventions
 from lib.errors import UserError, error_line
-from lib.evaluate import truth_mm
-from lib.pose_result import PoseResult, result_of_motion
+from lib.pose_result import PoseResult
 from lib.skeleton import load_skeleton
+from lib.wild.hand_formats import load_union
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -101,20 +100,19 @@ def read_result(arguments: argparse.Namespace) -> PoseResult:
     path, joint_format = arguments.joints, arguments.joint_format
     if path.suffix != ".pkl":
         own = joint_format and joint_format.lower().endswith((".yaml", ".yml"))
-        return load_result(path, skeleton=load_skeleton(joint_format) if own else None)
+        return load_result(path, "", load_skeleton(joint_format) if own else None, load_union)
     if joint_format is None:
         raise UserError(f"{path} does not say its joint format: give --joint_format")
-    motion = motion_from_split(
-        path, arguments.split, load_skeleton(joint_format), size_of=lambda *_: np.ones(2, np.float32)
-    )
-    return result_of_motion(motion, truth_mm(motion, motion.skeleton), name=path.stem, kind="truth")
+    return load_labels(path, arguments.split, load_skeleton(joint_format))
 
 
 def clips_of(result: PoseResult, person: Person, arguments: argparse.Namespace) -> list[Clip]:
     """One clip a video, in metres."""
-    fps = arguments.fps or result.fps
+    fps = result.fps if arguments.fps is None else arguments.fps
     if fps is None:
         raise UserError(f"{arguments.joints} does not say its frame rate: give --fps")
+    if not 0 < fps < np.inf:
+        raise UserError(f"--fps {fps:g}: must be over 0")
     up = result.up
     if arguments.pitch is not None and up is None:
         pitch = np.radians(arguments.pitch)

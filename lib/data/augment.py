@@ -1,4 +1,4 @@
-"""Augmentation of a batch on its device: mirror, scale, detection noise with its confidence, masks.
+"""Augmentation of a batch on its device: mirror, scale, errors of a detector with its confidence, masks.
 
 Everything random is drawn for each clip, from the generator that is passed in.
 """
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lib.data.detection_noise import NoiseModel, load_noise_model
 from lib.data.draws import Draws
+from lib.data.recorded_errors import RecordedErrors, load_recorded_errors
 from lib.errors import UserError
 from lib.skeleton import Skeleton
 
@@ -23,7 +24,9 @@ class Augment:
     flip: mirror half of the clips. scale_range: multiply each clip's coordinates, about the image centre, by
     a number between these two, as a zoom lens would. noise: errors of a 2D detector on the input, and a
     confidence to match (``detection_noise.py``; noise_path and d2c_params_path are MotionBERT's files,
-    noise_std the jitter of each frame in normalized units). mask_ratio, mask_T_ratio: share of joints and
+    noise_std the jitter of each frame in normalized units). recorded_errors: instead, for recorded_error_share of
+    the clips, errors and confidence from the recording of a detector in this data pickle (``recorded_errors.py``);
+    batches need a target then. mask_ratio, mask_T_ratio: share of joints and
     of whole frames whose input becomes 0 in all channels; each works alone.
 
     Input and target (if there is one, relative to the root or not) are mirrored and scaled alike, and a
@@ -41,10 +44,17 @@ class Augment:
         noise_std: float = 0.002,
         noise_path: str | None = None,
         d2c_params_path: str | None = None,
+        recorded_errors: str | None = None,
+        recorded_error_share: float = 0.8,
         mask_ratio: float = 0.0,
         mask_T_ratio: float = 0.0,
     ) -> None:
-        for key, ratio in {"mask_ratio": mask_ratio, "mask_T_ratio": mask_T_ratio}.items():
+        shares = {
+            "recorded_error_share": recorded_error_share,
+            "mask_ratio": mask_ratio,
+            "mask_T_ratio": mask_T_ratio,
+        }
+        for key, ratio in shares.items():
             if not 0 <= ratio <= 1:
                 raise UserError(f"{key}: {ratio} is no share between 0 and 1")
         if scale_range is not None and not 0 < scale_range[0] <= scale_range[1]:
@@ -59,6 +69,12 @@ class Augment:
         self.noise: NoiseModel | None = None
         if noise:
             self.noise = load_noise_model(skeleton, noise_std, noise_path, d2c_params_path)
+        if recorded_errors and noise:
+            raise UserError("recorded_errors: noise: True adds errors too; keep one of the two")
+        self.recorded_error_share = recorded_error_share
+        self.recorded: RecordedErrors | None = None
+        if recorded_errors:
+            self.recorded = load_recorded_errors(skeleton, recorded_errors)
 
     def __call__(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """A new batch; the tensors of the one given stay as they are."""
@@ -78,6 +94,11 @@ class Augment:
         x = coordinates["input"]
         if self.noise is not None:
             x = self.noise(x, draw)
+        if self.recorded is not None:
+            if "target" not in coordinates:
+                raise UserError("recorded_errors: clips without 3D labels cannot be given errors")
+            hit = draw.uniform(draw.num_clips, 1, 1, 1) < self.recorded_error_share
+            x = torch.where(hit, self.recorded(x, coordinates["target"], draw), x)
         if self.mask_ratio > 0:
             x = x * (draw.uniform(*x.shape[:3], 1) >= self.mask_ratio)
         if self.mask_T_ratio > 0:

@@ -28,7 +28,7 @@ def build_motion(
     load_readers()
     reader = reader or config["reader"]
     function = readers.READERS.get(reader)
-    arguments = _arguments(reader, config)
+    arguments = arguments_of(reader, config)
     missing = config.get("missing") or "hold"
 
     def read() -> Motion:
@@ -54,7 +54,7 @@ def load_readers() -> None:
         importlib.import_module(f"{readers.__name__}.{module.name}")
 
 
-def _arguments(reader: str, config: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_of(reader: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Config values for the reader's named arguments; a null is the same as a missing key."""
     parameters = list(inspect.signature(readers.READERS.get(reader)).parameters.values())[2:]
     arguments = {p.name: config[p.name] for p in parameters if config.get(p.name) is not None}
@@ -62,3 +62,9 @@ def _arguments(reader: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if required:
         raise UserError(f"the reader {reader} needs the config keys {', '.join(required)}")
     return arguments
+
+
+def is_generated(reader: str) -> bool:
+    """Whether a reader makes its motion, from the keys of ``worker``, rather than reading it."""
+    load_readers()
+    return "worker" in inspect.signature(readers.READERS.get(reader)).parameters

@@ -140,7 +140,7 @@ class ClipSet:
             x = torch.empty(*frames.shape, parts[0].shape[1])
             for number, part in enumerate(parts):
                 mine = (self._motion_of_clip[ids] == number).nonzero().squeeze(1)
-                x[mine] = part.index_select(0, frames[mine].reshape(-1)).view(len(mine), self.clip_len, -1)
+                x[mine] = part.index_select(0, frames[mine].reshape(-1)).view(len(mine), *x.shape[1:])
         factor, shift = self._factor[ids], self._shift[ids]
         if not depth:
             factor = factor * torch.tensor([1.0, 1.0, 0.0]) + torch.tensor([0.0, 0.0, 1.0])

@@ -59,11 +59,11 @@ def film(
     seen, confidence = px, np.ones(depth_mm.shape)
     if detector:
         stature_mm = STATURE_OF_HEIGHT * float(np.median(np.ptp(joints_mm[..., 1], axis=1)))
-        seen, confidence = _detected(skeleton, px, depth_mm, stature_mm, factor, fps, generator)
+        seen, confidence = detected(skeleton, px, depth_mm, stature_mm, factor, fps, generator)
     return Film(camera, seen, confidence, image, factor)
 
 
-def _detected(
+def detected(
     skeleton: Skeleton,
     px: np.ndarray,
     depth_mm: np.ndarray,
@@ -72,7 +72,10 @@ def _detected(
     fps: float,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Detected joints (F, J, 2) px and confidence (F, J); limbs hide if the format holds their ends."""
+    """What the modelled detector gives for exact joints (F, J, 2) px of one video, whose depth (F, J) is in mm.
+
+    Detected joints (F, J, 2) px and confidence (F, J); limbs hide what is behind them if the format holds their ends.
+    """
     ends, radius_mm = [], []
     for *names, share in CAPSULES:
         pair = [skeleton.index_canonical(STAND_IN.get(name, name)) for name in names]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,16 @@ from lib.data.build import build_motion
 from lib.data.checks import check_motion, raise_or_log
 from lib.data.clips import ClipSet
 from lib.data.motion import Motion
+from lib.data.readers.several import joined
+from lib.data.recorded_errors import share_of_exact_frames
+from lib.data.training_motion import EpochClips, TrainingMotion
 from lib.engine import epoch_batches
+from lib.errors import UserError
 from lib.skeleton import Skeleton
 
-Plan = list[tuple[ClipSet, Tensor]]
+logger = logging.getLogger(__name__)
+
+Plan = list[tuple[EpochClips | ClipSet, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -23,21 +32,24 @@ class TrainingData:
     """Clips with 3D labels, clips with 2D alone, and from which epoch on the latter are used.
 
     ``steps_per_epoch`` is the most batches that an epoch takes of each set (None: all).
-    ``labelled_motion`` are the frames behind the labelled clips: baselines are computed from them.
     """
 
-    labelled: ClipSet
-    labelled_motion: Motion
+    labelled: EpochClips
     unlabelled: tuple[ClipSet, ...]
     first_unlabelled_epoch: int
     steps_per_epoch: int | None
+
+    @property
+    def labelled_motion(self) -> Motion:
+        """Frames behind the labelled clips of the first epoch, made again if need be, for checks and baselines."""
+        return joined(self.labelled.motions(epoch=0))
 
     @property
     def num_clips(self) -> int:
         """Clips of all sets."""
         return len(self.labelled) + sum(map(len, self.unlabelled))
 
-    def sets(self, epoch: int) -> list[ClipSet]:
+    def sets(self, epoch: int) -> list[EpochClips | ClipSet]:
         """The sets of an epoch, 2D-only ones first as MotionBERT takes them."""
         return [*(self.unlabelled if epoch >= self.first_unlabelled_epoch else ()), self.labelled]
 
@@ -51,7 +63,11 @@ class TrainingData:
         return sum(-(-count // batch_size) for count in self.clips_in(epoch, batch_size))
 
     def epoch_plan(self, epoch: int, batch_size: int, seed: int) -> Plan:
-        """Batches of one epoch, a function of (epoch, seed) alone: [(set, clip numbers (B,))]."""
+        """Batches of one epoch, a function of (epoch, seed) alone: [(set, clip numbers (B,))].
+
+        The labelled clips are from then on those of this epoch.
+        """
+        self.labelled.show(epoch)
         return [
             (clips, ids)
             for stream, clips in enumerate(self.sets(epoch))
@@ -64,21 +80,36 @@ def build_training_data(config: Any, skeleton: Skeleton) -> TrainingData:
 
     Raises ``UserError`` for a set that would train silently on something wrong (see ``lib/data/checks.py``).
     """
-    motion = build_motion(config, skeleton, config.train_split, config.train_reader)
-    raise_or_log(check_motion(motion, rootrel=config.rootrel, clip_len=config.clip_len))
+    labelled = EpochClips(TrainingMotion(config, skeleton), partial(build_clips, config))
+    for motion in labelled.motions(epoch=0):
+        raise_or_log(check_motion(motion, rootrel=config.rootrel, clip_len=config.clip_len))
+    if config.recorded_errors:
+        check_recorded_errors(labelled.motions(epoch=0), from_labels=config.gt_2d or config.synthetic)
     readers_2d = config.readers_2d if config.train_2d else ()
     motions_2d = [
         without_labels(build_motion(config, skeleton, config.train_split, name)) for name in readers_2d
     ]
     return TrainingData(
-        labelled=build_clips(config, motion),
-        labelled_motion=motion,
+        labelled=labelled,
         unlabelled=tuple(
             build_clips(config, motion_2d, clip_len=usual_length(motion_2d)) for motion_2d in motions_2d
         ),
         first_unlabelled_epoch=config.pretrain_3d_curriculum,
         steps_per_epoch=config.steps_per_epoch,
     )
+
+
+def check_recorded_errors(motions: Sequence[Motion], from_labels: bool) -> None:
+    """Log how much of the training motion is exact and takes recorded errors; ``UserError`` if nothing is."""
+    frames = np.array([motion.num_frames for motion in motions])
+    exact = [1.0 if from_labels else share_of_exact_frames(motion) for motion in motions]
+    share = float(frames @ exact) / max(int(frames.sum()), 1)
+    if not share:
+        raise UserError(
+            "recorded_errors: no 2D of the training set is exact, all has errors of its own: "
+            "leave the key out, or write detector: False for built-in motion, gt_2d: True for other sets"
+        )
+    logger.info(f"recorded errors are laid over {share:.0%} of the training frames, whose 2D is exact")
 
 
 def without_labels(motion: Motion) -> Motion:
@@ -93,7 +124,7 @@ def usual_length(motion: Motion) -> int:
 
 def build_clips(
     config: Any,
-    motion: Motion,
+    motion: Motion | Sequence[Motion],
     *,
     training: bool = True,
     clip_len: int | None = None,
@@ -104,7 +135,8 @@ def build_clips(
     they lie side by side. ``clip_len`` may shorten them: tracks of 2D-only sets last a second or two and are not
     stretched to a long clip.
     """
-    labelled = motion.joints_image is not None
+    first = motion if isinstance(motion, Motion) else motion[0]
+    labelled = first.joints_image is not None
     return ClipSet(
         motion,
         min(config.clip_len, clip_len or config.clip_len),

@@ -16,6 +16,9 @@ class Activity(NamedTuple):
 
     static: np.ndarray
     repeated: np.ndarray
+    """As often as the threshold says, or more often."""
+    repeated_more: np.ndarray
+    """More often than that."""
 
 
 def activity_of(posture: Posture, inputs: TaskInputs) -> dict[str, Activity]:
@@ -65,7 +68,8 @@ def _activity(series: np.ndarray, posture: Posture, inputs: TaskInputs) -> Activ
         )
     else:
         rate = np.full(frames, inputs.repetition_per_min)
-    return Activity(static, rate >= thresholds["repeated_per_min"])
+    limit = thresholds["repeated_per_min"]
+    return Activity(static, rate >= limit, rate > limit)
 
 
 def activity_note(inputs: TaskInputs) -> str:

@@ -60,8 +60,9 @@ def joint_level(posture: Posture, joint: str, rules: Mapping[str, Any]) -> np.nd
     if condition is not None:
         gate = _series(posture, joint.replace("elbow", "shoulder"), condition["angle"])
         low, high = condition["range"]
-        is_open = (gate >= low) & (gate <= high)
-        level = np.where(is_open, level, np.where(level == UNKNOWN, UNKNOWN, 0))
+        is_closed = (gate < low) | (gate > high)
+        level = np.where(np.isfinite(gate), level, UNKNOWN)
+        level = np.where(is_closed & (level != UNKNOWN), 0, level)
     return level
 
 

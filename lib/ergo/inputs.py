@@ -44,7 +44,7 @@ class TaskInputs:
         metavar=("BEGIN_S", "END_S"),
     )
     lifts_per_min: float = _entry(0.2, "lifts a minute (NIOSH)", low=0, high=60, metavar="N")
-    duration_h: float = _entry(8.0, "hours of lifting a day (NIOSH)", low=0, high=24, metavar="H")
+    duration_h: float = _entry(8.0, "hours of lifting a day (NIOSH)", low=0, high=8, metavar="H")
 
     def __post_init__(self) -> None:
         for entry in fields(self):
@@ -57,6 +57,8 @@ class TaskInputs:
                 raise UserError(f"{entry.name} is {value:g}; allowed: {rules['low']:g} to {rules['high']:g}")
         if self.lift is not None and not (len(self.lift) == 2 and 0 <= self.lift[0] < self.lift[1]):
             raise UserError(f"lift is {self.lift}: it needs the seconds of its begin and of its later end")
+        if self.lift is not None and self.coupling == "unacceptable":
+            raise UserError("lift: the lifting equation knows the couplings good, fair and poor")
 
     @classmethod
     def fields(cls) -> tuple[Field, ...]:

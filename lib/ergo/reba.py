@@ -44,7 +44,7 @@ def reba(posture: Posture, inputs: TaskInputs) -> MethodResult:
         }
         score_b = look_up(stock["table_b"], *parts.values()) + COUPLING[inputs.coupling]
         static = activity[side].static | activity["middle"].static
-        repeated = activity[side].repeated | activity["middle"].repeated
+        repeated = activity[side].repeated_more | activity["middle"].repeated_more
         extra = static.astype(int) + repeated + inputs.unstable
         sides[side] = look_up(stock["table_c"], score_a, score_b) + extra
         columns |= {f"{part}_{side}": posture.scored(score, arm.known) for part, score in parts.items()}

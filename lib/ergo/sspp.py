@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,6 +96,11 @@ class BatchSettings:
             raise UserError(f"every {self.every}: write every frame (1) or every 2nd, 3rd ... one")
         if not self.foot_height_m > 0 or not self.foot_speed_m_s > 0:
             raise UserError("foot_height_m and foot_speed_m_s must be over 0")
+        if self.load_seconds and not self.load_seconds[0] <= self.load_seconds[1]:
+            begin, end = self.load_seconds
+            raise UserError(
+                f"load_seconds {begin:g} to {end:g}: the load must be taken before it is put down"
+            )
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,11 @@ def write_batch(
         word: int(sum((one.support == number).sum() for one in placed))
         for number, word in SUPPORT_WORDS.items()
     }
+    if settings.load_seconds and not any(
+        _is_held(clip.seconds[one.rows], settings).any() for clip, one in zip(clips, placed, strict=True)
+    ):
+        begin, end = settings.load_seconds
+        raise UserError(f"load_seconds {begin:g} to {end:g}: no frame that is written lies between them")
     assumptions = _assumptions(rules, clips, placed, load, settings, max(0, wanted - frames))
     lines = ["3DSSPPBATCHFILE", *map(_comment, assumptions), _description(clips[0].task, settings)]
     stature_cm = _number(100.0 * person.stature_m)
@@ -187,7 +198,7 @@ def write_batch(
             lines.append(_description(clip.task, settings))
         for row, source_row in enumerate(one.rows):
             source = source_row if clip.frames is None else clip.frames[source_row]
-            second = source_row / clip.fps
+            second = clip.seconds[source_row]
             lines += [_comment(f"source frame {source} at {second:.3f} s"), f"FRM {number}"]
             tilt = 0 if np.isnan(one.tilt_deg[row]) else round(float(one.tilt_deg[row]))
             feet = f"SUP {one.support[row]} 0 0 0 {BACK_REST_CM:.1f} {tilt}"
@@ -200,12 +211,17 @@ def write_batch(
 
 
 def _hands(load: HandLoad, second: float, settings: BatchSettings) -> str:
-    begin, end = settings.load_seconds or (-np.inf, np.inf)
-    held = begin <= second <= end
+    held = _is_held(second, settings)
     direction = f"{_number(load.vertical_deg)} {_number(load.horizontal_deg)}"
     return "HAN " + " ".join(
         f"{_number(force if held else 0.0)} {direction}" for force in (load.left_n, load.right_n)
     )
+
+
+def _is_held(second: Any, settings: BatchSettings) -> Any:
+    """Whether the load is in the hands at a second, or at several."""
+    begin, end = settings.load_seconds or (-np.inf, np.inf)
+    return (begin <= second) & (second <= end)
 
 
 def _assumptions(
@@ -230,6 +246,7 @@ def _assumptions(
         feet
         + (f" and slower than {settings.foot_speed_m_s:g} m/s" if in_room else "; its speed is not known")
     )
+    lines.append("standing in every frame: seated work is not told by joints")
     if settings.load_seconds:
         lines.append("load in the hands from {:g} to {:g} s only".format(*settings.load_seconds))
     if any(np.isnan(one.tilt_deg).any() for one in placed):

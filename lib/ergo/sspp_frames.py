@@ -49,6 +49,12 @@ class Clip:
     notes: tuple[str, ...] = ()
     """What was assumed when it was made; goes into the file."""
 
+    @property
+    def seconds(self) -> np.ndarray:
+        """(F,) from the first frame on."""
+        number = np.arange(len(self.positions_m)) if self.frames is None else np.asarray(self.frames)
+        return (number - number[:1]) / self.fps
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Placed:

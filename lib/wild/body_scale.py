@@ -91,7 +91,7 @@ def body_scale(
     weights = np.where(np.isfinite(length_px), 0.05 + confidence[:, bones].min(-1), 0.0) * shares
     # in logarithms, so that a bone twice too long and one half as long are the same mistake
     scale = np.log(shares) - np.log(np.maximum(np.nan_to_num(length_px, nan=1.0), 1e-6))
-    level = _weighted_median(scale - _own_proportions(scale, weights), weights)
+    level = weighted_median(scale - _own_proportions(scale, weights), weights)
     seen = weights.sum(-1)
     smooth = np.concatenate([slow_curve(level[part], seen[part], SMOOTHING_S * fps) for part in segments])
     # a stretch without any such limb has the scale of the others
@@ -121,9 +121,9 @@ def _own_proportions(scale: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return own - np.average(own, weights=weights.sum(0))
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted median (F,) of values (F,B)."""
-    order = np.argsort(values, axis=1)
+    order = np.argsort(values, axis=1, kind="stable")
     below = np.cumsum(np.take_along_axis(weights, order, 1), axis=1)
     middle = (below < 0.5 * below[:, -1:]).sum(axis=1)
     return np.take_along_axis(np.take_along_axis(values, order, 1), middle[:, None], 1)[:, 0]

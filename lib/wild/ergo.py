@@ -20,7 +20,7 @@ from lib.ergo.scores import Assessment, assess
 from lib.ergo.series_csv import write_angles_csv, write_scores_csv
 from lib.errors import UserError
 from lib.wild.ergo_figure import draw_ergo
-from lib.wild.ergo_flags import SMOOTH_S
+from lib.wild.ergo_flags import LIFT_NEEDS_METRES, SMOOTH_S, check_smoothing
 from lib.wild.ergo_moments import moment_pictures, worst_moments
 from lib.wild.ergo_section import ergo_section
 from lib.wild.page import PageSection
@@ -61,8 +61,7 @@ def assess_world(
 
     Raises ``UserError`` for a joint format or a motion without trunk or arms, and for a lift that cannot be measured.
     """
-    if not 0 <= smooth_s <= 5:
-        raise UserError(f"--ergo_smooth {smooth_s:g}: seconds, 0 to 5")
+    check_smoothing(smooth_s)
     inputs = inputs or TaskInputs()
     angles = posture_angles(world.positions, world.skeleton, UP, fps=world.fps, smooth_s=smooth_s)
     assessment = assess(angles, world.fps, inputs, thresholds, methods)
@@ -72,6 +71,7 @@ def assess_world(
         if smooth_s
         else "angles are not smoothed"
     )
+    notes.append(f"up is up in the room, for a camera that looks down by {world.pitch_deg:.1f} degrees")
     filled = (world.flag == Flag.INTERPOLATED).mean(1)[assessment.known]
     if len(filled) and filled.mean() > 0:
         notes.append(
@@ -118,15 +118,14 @@ def _lift(world: WorldMotion, inputs: TaskInputs) -> tuple[LiftGeometry, Niosh, 
     """The NIOSH equation between two moments of the video, for the begin and for the end of the lift."""
     assert inputs.lift is not None
     if world.units != "m":
-        raise UserError("--lift needs lengths in metres: give the person's height with --stature")
-    if inputs.coupling == "unacceptable":
-        raise UserError("--lift: the lifting equation knows the couplings good, fair and poor")
+        raise UserError(LIFT_NEEDS_METRES)
     last = float(world.time_s[-1])
     if inputs.lift[1] > last + 1 / world.fps:
         raise UserError(f"--lift ends at {inputs.lift[1]:g} s, but the video at {last:.2f} s")
     moments = []
     for second in inputs.lift:
-        near = np.abs(world.time_s - second) <= LIFT_WINDOW_S
+        # a video of few frames a second has one at either side of the moment
+        near = np.abs(world.time_s - second) <= max(LIFT_WINDOW_S, 1 / world.fps)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a joint that is unknown at all of these frames
             moments.append(np.nanmedian(world.positions[near].astype(np.float64), axis=0))

@@ -7,8 +7,11 @@ from typing import Any
 
 from lib.ergo.inputs import TaskInputs
 from lib.ergo.scores import METHODS, load_thresholds
+from lib.errors import UserError
 
 SMOOTH_S = 0.2
+OF_LIFT = ("lifts_per_min", "duration_h")
+LIFT_NEEDS_METRES = "--lift needs lengths in metres: give the person's height with --stature"
 
 
 def add_ergo_flags(parser: argparse.ArgumentParser) -> None:
@@ -50,12 +53,22 @@ def ergo_options(arguments: argparse.Namespace) -> dict[str, Any] | None:
     """Arguments of ``assess_world`` beside the motion; None without ``--ergo``. Raises ``UserError`` as they do."""
     if not arguments.ergo:
         return None
+    check_smoothing(arguments.ergo_smooth)
+    inputs = task_inputs(arguments)
+    if inputs.lift and arguments.stature is None:
+        raise UserError(LIFT_NEEDS_METRES)
     return {
-        "inputs": task_inputs(arguments),
+        "inputs": inputs,
         "thresholds": load_thresholds(arguments.ergo_thresholds),
         "methods": arguments.ergo_methods,
         "smooth_s": arguments.ergo_smooth,
     }
+
+
+def check_smoothing(smooth_s: float) -> None:
+    """Refuse a window that cannot be with ``UserError``."""
+    if not 0 <= smooth_s <= 5:
+        raise UserError(f"--ergo_smooth {smooth_s:g}: seconds, 0 to 5")
 
 
 def task_inputs(arguments: argparse.Namespace) -> TaskInputs:
@@ -67,13 +80,12 @@ def task_inputs(arguments: argparse.Namespace) -> TaskInputs:
 
 
 def useless_ergo_flags(arguments: argparse.Namespace) -> list[str]:
-    """One line for each given flag that does nothing without ``--ergo``."""
-    if arguments.ergo:
-        return []
+    """One line for each given flag that does nothing without ``--ergo`` or ``--lift``."""
     defaults = {field.name: field.default for field in TaskInputs.fields()}
     defaults |= {"ergo_methods": None, "ergo_thresholds": None, "ergo_smooth": SMOOTH_S}
+    given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
+    if not arguments.ergo:
+        return [f"--{name} has no effect without --ergo" for name in given]
     return [
-        f"--{name} has no effect without --ergo"
-        for name, default in defaults.items()
-        if getattr(arguments, name) != default
+        f"--{name} has no effect without --lift" for name in given if name in OF_LIFT and not arguments.lift
     ]

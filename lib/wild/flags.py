@@ -16,6 +16,7 @@ LIFT_OPTIONS = (
     *("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "hand_length"),
     *("pitch", "focal", "no_rigid"),
 )
+SHIPPED = "(the shipped model)"  # value of a flag of a checkpoint that is given without one
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -61,7 +62,12 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     add("--pitch", type=float, metavar="DEG", help="how far the camera looks down [estimated]")
     add("--focal", type=float, metavar="PX", help="focal length of the camera in px [1.2 x the longer side]")
     add = parser.add_argument_group("the model").add_argument
-    add("-e", "--evaluate", metavar="CHECKPOINT", help="weights of the lifter")
+    add(
+        "-e",
+        "--evaluate",
+        metavar="CHECKPOINT",
+        help="weights of the lifter, or a shipped model [which fits]",
+    )
     add("--config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
     add("--clip_len", type=int, metavar="FRAMES", help="frames the model sees at once [the config's]")
     add(
@@ -82,8 +88,10 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     )
     add(
         "--hands",
+        nargs="?",
+        const=SHIPPED,
         metavar="CHECKPOINT",
-        help="a hand model too (of train_hand.py): hands at the wrists of the body",
+        help="a hand model too (of train_hand.py) [the shipped one]: hands at the wrists of the body",
     )
     add("--hands_config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
     add("--mesh_config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lib.data.hand_sides import mirrored
 from lib.data.motion import Motion
 from lib.skeleton import Skeleton
 from lib.wild.hand_formats import (
@@ -52,9 +53,9 @@ def lift_hand(
     """
     steps = path_to_remove(motion) if model.rootrel and model.scale == "box" else np.zeros((1, 2))
     shown = replace(motion, joints_2d=motion.joints_2d - steps[:, None])
-    mirrored = side is not None and side != side_lifted(model.skeleton)
-    lifted = lift(model, mirror(shown) if mirrored else shown, progress=progress)
-    lifted = mirror(lifted) if mirrored else lifted
+    is_other_side = side is not None and side != side_lifted(model.skeleton)
+    lifted = lift(model, mirror(shown) if is_other_side else shown, progress=progress)
+    lifted = mirror(lifted) if is_other_side else lifted
     assert lifted.joints_image is not None
     return replace(
         lifted,
@@ -81,15 +82,7 @@ def path_to_remove(motion: Motion) -> np.ndarray:
 
 def mirror(motion: Motion) -> Motion:
     """The motion in the mirror image of its pictures: x becomes width - x, and no joints change places."""
-
-    def across(points: np.ndarray | None) -> np.ndarray | None:
-        if points is None:
-            return None
-        return np.concatenate([motion.size_px[:, None, :1] - points[..., :1], points[..., 1:]], -1)
-
-    return replace(
-        motion, joints_2d=across(motion.joints_2d), joints_image=across(motion.joints_image), joints_mm=None
-    )
+    return mirrored(motion, np.ones(motion.num_frames, bool))
 
 
 def join_hands(

@@ -23,6 +23,14 @@ from lib.wild.camera_pitch import level_camera
 Measures = dict[str, float | dict[str, float]]
 CAMERAS = ("still", "each frame", "weak perspective")
 FIT_ROUNDS = 10
+NEED_A_PATH = (
+    "reprojection_still_median",
+    "reprojection_still_95",
+    "acceleration_share",
+    "acceleration_share_in_root",
+    "acceleration_share_in_root_calm",
+)
+"""Measures through one still camera, which mean nothing for poses that do not tell where the person stands."""
 WILDEST = 0.05  # share of frames left out where a detector's jumps are not to count
 
 
@@ -36,12 +44,19 @@ class Camera:
 
 
 def measure_motion(
-    positions: np.ndarray, keypoints: np.ndarray, camera: Camera, skeleton: Skeleton, fps: float
+    positions: np.ndarray,
+    keypoints: np.ndarray,
+    camera: Camera,
+    skeleton: Skeleton,
+    fps: float,
+    *,
+    has_path: bool = True,
 ) -> Measures:
     """All measures of one person or hand by name; ``limbs`` and ``sides`` hold one number a limb.
 
     keypoints (F,J,2) px: the detector's own, NaN where it saw none. Positions that did not pass ``make_world``, such
-    as another model's, are given in its axes (``level_camera``).
+    as another model's, are given in its axes (``level_camera``); without a path of the person (has_path) the measures
+    of ``NEED_A_PATH`` are NaN.
     """
     variation = limb_length_variation(positions, skeleton)
     sides = side_symmetry(positions, skeleton)
@@ -57,14 +72,18 @@ def measure_motion(
     for how, key in zip(CAMERAS, ("_still", "", "_weak"), strict=True):
         median, most = reprojection_error(image[how], keypoints)
         measures |= {f"reprojection{key}_median": median, f"reprojection{key}_95": most}
-    ours, theirs = (each - skeleton.root_of(each) for each in (image["still"], keypoints))
-    return measures | {
+    ours, placed, theirs = (
+        each - skeleton.root_of(each) for each in (image["still"], image["each frame"], keypoints)
+    )
+    measures |= {
         "acceleration_share": acceleration_share(image["still"], keypoints),
         "acceleration_share_in_root": acceleration_share(ours, theirs),
         "acceleration_share_in_root_calm": acceleration_share(ours, theirs, without_wildest=True),
+        "acceleration_share_placed": acceleration_share(placed, theirs),
         "limbs": dict(zip(map("-".join, skeleton.limbs), map(float, variation), strict=True)),
         "sides": sides,
     }
+    return measures if has_path else measures | dict.fromkeys(NEED_A_PATH, float("nan"))
 
 
 def limb_length_variation(positions: np.ndarray, skeleton: Skeleton) -> np.ndarray:

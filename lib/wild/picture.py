@@ -5,6 +5,7 @@ Colors, light and background are drawn. Letters: F frames, V vertices.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -47,7 +48,9 @@ def draw_colors(generator: np.random.Generator, body: BodyModel) -> np.ndarray:
 
 
 @contextmanager
-def studio(body: BodyModel, colors: np.ndarray, camera: Camera, generator: np.random.Generator):
+def studio(
+    body: BodyModel, colors: np.ndarray, camera: Camera, generator: np.random.Generator
+) -> Iterator[Callable[[np.ndarray], np.ndarray]]:
     """A function from vertices (V,3) in world mm, y up, to the picture (H,W,3) uint8 RGB of ``camera``."""
     import pyvista
     from vtkmodules.vtkCommonCore import vtkLogger

@@ -37,6 +37,12 @@ class Person:
     files: Sequence[Path]
 
 
+def remove_results_of(folder: Path) -> None:
+    """What flags that may be left out next time made of joints that are about to be made anew."""
+    for name in (*ERGO_FILES, "mesh.npz", "mesh.glb", "mesh.mp4"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def write_exports(stages: Stages, progress: Progress, world: WorldMotion) -> list[Path]:
     """Stage 3: files for other programs, made from the 3D result alone."""
     exports = {stages.folder / export.file_name: export for export in map(EXPORTS.get, EXPORTS.names())}

@@ -28,7 +28,7 @@ import numpy as np
 
 from lib.data.motion import Motion
 from lib.skeleton import Skeleton
-from lib.wild.body_scale import SMOOTHING_S
+from lib.wild.body_scale import SMOOTHING_S, weighted_median
 from lib.wild.records import Flag
 from lib.wild.rigid_solve import LimbProblem, to_camera
 from lib.wild.slow_curve import slow_curve
@@ -151,24 +151,16 @@ def limb_lengths(
     level = np.zeros(len(log))
     for _ in range(LENGTH_ROUNDS):
         of_frame = log - level[:, None]
-        length = _weighted_median(
+        length = weighted_median(
             np.concatenate([of_frame, of_frame[:, mirror]]).T, np.concatenate([weights, weights[:, mirror]]).T
         )
-        level = _weighted_median(log - length, weights)
+        level = weighted_median(log - length, weights)
     total = weights.sum(-1)
     smooth = np.concatenate([slow_curve(level[part], total[part], SMOOTHING_S * fps) for part in segments])
     smooth[np.isnan(smooth)] = np.nanmedian(smooth)  # a stretch without any limb
     length = np.where(bound.any(0) | bound[:, mirror].any(0), length, np.nan)
     unit = np.nanmedian(length)
     return np.exp(length - unit), np.exp(smooth + unit)
-
-
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted median of each row."""
-    order = np.argsort(values, axis=1, kind="stable")
-    below = np.cumsum(np.take_along_axis(weights, order, 1), axis=1)
-    middle = (below < 0.5 * below[:, -1:]).sum(axis=1)
-    return np.take_along_axis(np.take_along_axis(values, order, 1), middle[:, None], 1)[:, 0]
 
 
 def _size(pose: np.ndarray, known: np.ndarray) -> float:

@@ -17,6 +17,7 @@ from lib.data.readers import register_reader
 from lib.data.rokoko import HandTake, read_rokoko
 from lib.data.rokoko_columns import load_spellings
 from lib.data.subject_splits import SPLITS
+from lib.data.worker.camera import image_labels
 from lib.data.worker.hand_path import place_camera
 from lib.errors import UserError, did_you_mean
 from lib.skeleton import Skeleton
@@ -125,10 +126,7 @@ def _filmed(
                 shot[:: max(1, len(shot) // 60)].reshape(-1, 3),
             )
             camera_mm = camera.to_camera(shot)
-            root_mm = skeleton.root_of(camera_mm)[..., 2]
-            factor = root_mm[:, 0] / camera.focal_px
-            depth_px = (camera_mm[..., 2] - root_mm) / factor[:, None]
-            image = np.concatenate([camera.project(camera_mm), depth_px[..., None]], axis=-1)
+            image, factor = image_labels(skeleton, camera_mm, camera.project(camera_mm), camera.focal_px)
             motion = Motion(
                 joints_2d=image[..., :2],
                 confidence=np.ones(image.shape[:2]),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lib.skeleton import Skeleton
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -25,6 +27,19 @@ class Camera:
         """Image points (...,2) px of points (...,3) mm in camera axes; principal point in the centre."""
         centre = 0.5 * np.array(self.size_px, float)
         return camera_mm[..., :2] * (self.focal_px / camera_mm[..., 2:]) + centre
+
+
+def image_labels(
+    skeleton: Skeleton, camera_mm: np.ndarray, px: np.ndarray, focal_px: float | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The 2.5D labels (...,J,3) px of joints (...,J,3) mm in camera axes, seen at px (...,J,2), and mm per px (...).
+
+    Depth counts from the root and has the scale of the image at the root's depth. focal_px: a number, or (...).
+    """
+    root_mm = skeleton.root_of(camera_mm)[..., 0, 2]
+    factor = root_mm / focal_px
+    depth_px = (camera_mm[..., 2] - root_mm[..., None]) / factor[..., None]
+    return np.concatenate([px, depth_px[..., None]], axis=-1), factor
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from lib.data.motion import Labels, Motion
 from lib.data.worker.anthropometry import Subject
 from lib.data.worker.body_points import canonical_point, needed_segments, place_points, point_names
-from lib.data.worker.camera import RANGES, Camera, draw_camera
+from lib.data.worker.camera import RANGES, Camera, draw_camera, image_labels
 from lib.data.worker.detector import CAPSULE_POINTS, CAPSULES, detect, hidden_by_body, hidden_by_objects
 from lib.data.worker.kinematics import DOF_NAMES, SEGMENTS, forward
 from lib.data.worker.truth import WorkerTruth
@@ -63,11 +63,8 @@ def film(
     focal = np.array([lens.focal_px for lens in lenses])
     camera_mm, px = project(lenses, np.repeat(world, cameras, axis=0))
     joints_mm, joints_px = camera_mm[:, :, column], px[:, :, column]
-    root_mm = skeleton.root_of(joints_mm)[:, :, 0, 2]
-    factor = root_mm / focal[:, None]
-    depth_px = (joints_mm[..., 2] - root_mm[..., None]) / factor[..., None]
-    image = np.concatenate([joints_px, depth_px[..., None]], axis=-1)
-    detected, confidence = joints_px, np.ones(depth_px.shape)
+    image, factor = image_labels(skeleton, joints_mm, joints_px, focal[:, None])
+    detected, confidence = joints_px, np.ones(image.shape[:-1])
     if detector:
         rng = np.random.default_rng(detector_seed)
         detected, confidence = _detections(

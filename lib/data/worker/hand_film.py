@@ -13,7 +13,7 @@ import numpy as np
 from lib.data.motion import Labels, Motion
 from lib.data.worker.anthropometry import Subject
 from lib.data.worker.body_points import canonical_point, place_points
-from lib.data.worker.camera import Camera
+from lib.data.worker.camera import Camera, image_labels
 from lib.data.worker.detector import hidden_by_body
 from lib.data.worker.film import labels_of, project
 from lib.data.worker.hand_detector import BEHIND_MM, HAND_CAPSULES, detect_hand
@@ -74,11 +74,8 @@ def film_hands(
     camera_mm, px = project(lenses, np.repeat(world, cameras, axis=0))
     column = [names.index(name) for name in joints]
     joints_mm, joints_px = camera_mm[:, :, column], px[:, :, column]
-    root_mm = skeleton.root_of(joints_mm)[:, :, 0, 2]
-    factor = root_mm / focal[:, None]
-    depth_px = (joints_mm[..., 2] - root_mm[..., None]) / factor[..., None]
-    image = np.concatenate([joints_px, depth_px[..., None]], axis=-1)
-    detected, confidence = joints_px, np.ones(depth_px.shape)
+    image, factor = image_labels(skeleton, joints_mm, joints_px, focal[:, None])
+    detected, confidence = joints_px, np.ones(image.shape[:-1])
     if detector:
         rng = np.random.default_rng(detector_seed)
         width_px = np.array([lens.size_px[0] for lens in lenses], np.float32)[:, None, None]

@@ -88,6 +88,8 @@ class MediaPipeBody:
     people: at most so many a frame. A graph of MediaPipe follows one person, of its own choice and as long as it
     can; each further graph sees the frame without those whom the graphs before it found in the last frame.
     smooth: MediaPipe's own filter, which looks back only: in walking a third steadier, a quarter of a frame late.
+    ``worlds_m`` holds MediaPipe's own 3D of each person of the last frame (33,3): metres from the middle of the hips,
+    x right, y down, z forward.
     """
 
     joint_format = "MediaPipe-33"
@@ -108,6 +110,7 @@ class MediaPipeBody:
         self._last: list[np.ndarray | None] = [None] * people
         self._threads = ThreadPoolExecutor(people)
         self._hand_check = HandCheck(MediaPipeHands)
+        self.worlds_m: list[np.ndarray] = []
         self._frame_number = 0
 
     def __call__(self, frame: np.ndarray) -> list[np.ndarray]:
@@ -124,6 +127,7 @@ class MediaPipeBody:
         results = _process([self._graphs[index] for index in due], frames, self._threads)
         self._last = [None] * len(self._graphs)
         people: list[np.ndarray] = []
+        self.worlds_m = []
         for index, result in zip(due, results, strict=True):
             if result is None or result.pose_landmarks is None:
                 continue
@@ -132,6 +136,7 @@ class MediaPipeBody:
             person = _points(landmarks, np.array([point.visibility for point in landmarks]), frame)
             if not any(_is_same(person, other) for other in people):
                 people.append(person)
+                self.worlds_m.append(_metres(result.pose_world_landmarks.landmark))
                 self._last[index] = person
         self._hand_check(frame, people)
         return people
@@ -148,7 +153,8 @@ class MediaPipeBody:
 class MediaPipeHands:
     """Up to ``max_hands`` hands of each frame; ``sides`` names those of the last one, "left" or "right".
 
-    MediaPipe gives hands one score instead of one a point: how sure it is of the side.
+    MediaPipe gives hands one score instead of one a point: how sure it is of the side. ``worlds_m`` as of bodies,
+    (21,3) from the middle of the hand.
     """
 
     joint_format = "Hand-21"
@@ -158,6 +164,7 @@ class MediaPipeHands:
         check_range("mediapipe_hands", "min_confidence", min_confidence, 0, 1)
         self.skeleton = load_skeleton(self.joint_format)
         self.sides: list[str] = []
+        self.worlds_m: list[np.ndarray] = []
         options = {
             "max_num_hands": max_hands,
             "min_detection_confidence": min_confidence,
@@ -168,18 +175,20 @@ class MediaPipeHands:
 
     def __call__(self, frame: np.ndarray) -> list[np.ndarray]:
         """One array (21,3) a hand: x px, y px, confidence."""
-        self.sides = []
+        self.sides, self.worlds_m = [], []
         hands: list[np.ndarray] = []
         (result,) = _process([self._graph], [frame], self._threads)
         if result is None or result.multi_hand_landmarks is None:
             return hands
         self._graph.has_found = True
-        for hand, handedness in zip(result.multi_hand_landmarks, result.multi_handedness, strict=True):
+        found = (result.multi_hand_landmarks, result.multi_hand_world_landmarks, result.multi_handedness)
+        for hand, world, handedness in zip(*found, strict=True):
             side = handedness.classification[0]
             points = _points(hand.landmark, np.full(len(hand.landmark), side.score), frame)
             if any(_is_same(points, other) for other in hands):
                 continue
             hands.append(points)
+            self.worlds_m.append(_metres(world.landmark))
             # MediaPipe names sides as in a mirror image (selfie camera); frames of a video are not mirrored
             self.sides.append({"Left": "right", "Right": "left"}[side.label])
         return hands
@@ -201,6 +210,11 @@ def _points(landmarks: Any, visibility: np.ndarray, frame: np.ndarray) -> np.nda
     outside = np.maximum(-xy, xy - (width, height)).max(-1).clip(min=0) / max(width, height)
     confidence = visibility.clip(0, 1) * (1 - outside / OUTSIDE_MARGIN).clip(min=0)
     return np.concatenate([xy, confidence[:, None]], -1).astype(np.float32)
+
+
+def _metres(landmarks: Any) -> np.ndarray:
+    """(J,3) of landmarks in the world."""
+    return np.array([(point.x, point.y, point.z) for point in landmarks], np.float32)
 
 
 def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
