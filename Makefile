@@ -14,13 +14,14 @@ help:
 
 setup: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt requirements-detectors.txt requirements-dev.txt
+$(VENV)/installed: requirements.txt requirements-detectors.txt requirements-dev.txt requirements-dev-no-deps.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
 		|| { echo "Python 3.11 or 3.12 is needed; $$($(PYTHON) --version) was found. Use make PYTHON=python3.12 ..."; exit 2; }
 	@echo "Installing into $(VENV): a few minutes, most of it torch"
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-detectors.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-detectors.txt \
+		-r requirements-dev-no-deps.txt
 	@touch $@
 
 quickstart: setup
