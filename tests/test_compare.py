@@ -20,6 +20,7 @@ from lib.comparison.truth import build_truth
 from lib.config import load_config
 from lib.data.motion import Labels
 from lib.data.training_data import checkpoint_meta
+from lib.data.worker import make_hand_truth
 from lib.data.worker.generate import make_worker_truth
 from lib.errors import UserError
 from lib.evaluate import root_relative_mm
@@ -381,6 +382,7 @@ class TestFiles:
             replace(moving(30, 1, "model"), **changes)
 
 
+TINY = "{subjects: 1, clips: 1, seconds: 1, fps: 5, seed: 1, cameras_per_clip: 1}"
 DATA = """
 base: {quickstart}
 joint_format: {joint_format}
@@ -466,6 +468,13 @@ class TestTools:
             compare_tool.main([data, f"a={tmp_path}/p.npz", "--fps", "b=3"])
         with pytest.raises(UserError, match=r"x.txt: cannot tell what this is.*\.npz, \.pkl, \.yaml"):
             compare_tool.main([data, "x.txt"])
+        with pytest.raises(UserError, match=r"a=RTM-24: .*p.npz says itself that it holds H36M-17; leave"):
+            compare_tool.main([data, f"a={tmp_path}/p.npz", "--joint_format", "a=RTM-24"])
+        for up in ("truth=0,0,0", "truth=0,nan,0"):
+            with pytest.raises(UserError, match=r"--up .*: is no direction"):
+                compare_tool.main([data, f"a={tmp_path}/p.npz", "--up", up])
+        with pytest.raises(UserError, match=r"--fps is given twice for a: 3 and 4; give it once"):
+            compare_tool.main([data, f"a={tmp_path}/p.npz", "--fps", "a=3", "--fps", "a=4"])
         truth = build_truth(load_config(data), H36M, "test")
         one = kept(truth, np.arange(10), name="p", up=None)
         one.save(tmp_path / "p.npz")
@@ -509,6 +518,18 @@ def test_both_formats_are_in_the_set_that_models_are_compared_on(path):
         assert made.exact.all() and (np.count_nonzero(made.matrix, axis=1) == 1).all(), other.name
 
 
+def test_the_truth_of_built_in_hands_is_their_pose():
+    config = load_config("configs/hand/quickstart.yaml", [f"worker={TINY}"])
+    skeleton = load_skeleton(config.joint_format)
+    pose, labels = (build_truth(config, skeleton, "test", labels=kind) for kind in ("true", "2.5d"))
+    exact = make_hand_truth(
+        skeleton, split="test", seed=1, subjects=1, clips=1, seconds=1, fps=5, cameras=1
+    ).joints_camera_mm
+    assert pose.joints_mm == pytest.approx(exact) and pose.up is not None
+    assert np.abs(labels.joints_mm - (exact - skeleton.root_of(exact)))[..., :2].max() > 0.1
+    assert "pose itself" in pose.notes[0] and "2.5D" in labels.notes[0]
+
+
 class TestBodies:
     def test_joints_of_a_mesh_model_are_relative_to_the_root(self):
         body = BodyModel(make_example_body(), name="example")
@@ -522,8 +543,7 @@ class TestBodies:
             predict_joints(model, make_clips(stride=6), CPU, flip=False)
 
     def test_the_truth_of_a_mesh_config_is_its_bodies(self):
-        tiny = "worker={subjects: 1, clips: 1, seconds: 1, fps: 5, seed: 1, cameras_per_clip: 1}"
-        config = load_config("configs/mesh/compare_rtm.yaml", [tiny])
+        config = load_config("configs/mesh/compare_rtm.yaml", [f"worker={TINY}"])
         skeleton = load_skeleton(config.joint_format)
         truth = build_truth(config, skeleton, "test")
         seen = predict_tool.motion_of_set(config, "test")

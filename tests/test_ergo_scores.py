@@ -10,7 +10,7 @@ import pytest
 from lib.ergo.four_level import count_risk_events
 from lib.ergo.holds import consumed, count_events, longest_s, movements_per_min, standing_still, steady
 from lib.ergo.inputs import TaskInputs
-from lib.ergo.limits import action_levels, load_limits, load_thresholds, risk_colors
+from lib.ergo.limits import action_levels, limits_mark, load_limits, load_thresholds, risk_colors
 from lib.ergo.niosh import frequency_multiplier, lift_geometry, niosh
 from lib.ergo.posture import Posture
 from lib.ergo.scores import METHOD_ORDER, METHODS, assess
@@ -647,6 +647,10 @@ def test_en_zones_and_frequency():
     aside = np.where(np.arange(minute) < 40, -15.0, 0.0)
     assert levels("trunk_lateral", aside)["trunk_sideways"].tolist()[:41] == [1] * 40 + [0]
     assert levels("trunk_lateral", aside, {"repetition_per_min": 2.0})["trunk_sideways"][0] == 2
+    stated = assess(series(minute, trunk_lateral=aside), FPS, TaskInputs(repetition_per_min=2.0), methods=["en1005_4"])
+    rates = stated.methods["en1005_4"].summary
+    assert rates["trunk sideways or twisted, events a minute"] == 2.0
+    assert rates["trunk bent, events a minute"] == rates["head down, events a minute"] == 0.0  # never there
     arm = np.repeat([20.0, 21.0, 60.0, 61.0], 300)
     found = levels("left_shoulder_elevation", arm)["upper_arm_left"]
     assert found[::300].tolist() == [0, 0, 0, 2]
@@ -893,4 +897,8 @@ def test_replacing_an_input_changes_only_what_it_should():
 
 def test_unverified_limits_say_so():
     assert load_limits("iso11226")["verified"] is False
-    assert any("ISO 11226" in line and "not checked" in line for line in assess(series(), FPS).assumptions)
+    found = assess(series(), FPS)
+    assert any("ISO 11226: limits not verified" in line for line in found.assumptions)
+    marks = {name: result.mark for name, result in found.methods.items() if result.mark}
+    assert marks == {"iso11226": "limits not verified", "en1005_4": "limits verified in part"}
+    assert limits_mark("niosh") == "limits verified in part"

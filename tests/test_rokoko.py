@@ -168,9 +168,22 @@ def test_time_in_seconds_gaps_and_broken_rows(tmp_path, hands):
     (take,) = read_rokoko(path, HAND)
     assert take.fps() == pytest.approx(FPS) and len(take.joints_mm) == len(right) - 2
     assert [piece.stop for piece in take.pieces()] == [3, 6, 98, len(right) - 2]
-    path.write_text(path.read_text().replace("nan", ""))
-    with pytest.raises(UserError, match=r"take\.csv: could not convert string ''"):
+    whole = path.read_text()
+    path.write_text(whole.replace("nan", ""))
+    (empty,) = read_rokoko(path, HAND)
+    assert empty.pieces() == take.pieces() and np.array_equal(empty.joints_mm, take.joints_mm)
+    path.write_text(whole.replace("nan", "lost"))
+    with pytest.raises(UserError, match=r"take\.csv: could not convert string.*lost"):
         read_rokoko(path, HAND)
+
+
+def test_a_row_left_out_cuts_the_take_without_a_time_too(tmp_path, hands):
+    right = hands["right"].copy()
+    right[[0, 3, 7, 8]] = np.nan
+    timeless = next(name for name, spelling in SPELLINGS.items() if not spelling.time)
+    (take,) = read_rokoko(write_csv(tmp_path / "take.csv", {"right": right}, timeless), HAND)
+    assert take.time_s is None
+    assert [(piece.start, piece.stop) for piece in take.pieces()] == [(0, 2), (2, 5), (5, len(right) - 4)]
 
 
 @pytest.fixture

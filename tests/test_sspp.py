@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib.comparison.sspp import compare_exports
 from lib.data.worker import make_worker_truth
 from lib.data.worker.anthropometry import reference_subject
 from lib.data.worker.body_points import needed_segments, place_points
@@ -16,7 +17,6 @@ from lib.data.worker.kinematics import DOF_INDEX, DOF_NAMES, forward
 from lib.ergo.sspp import BatchSettings, Clip, HandLoad, Person, write_batch
 from lib.ergo.sspp_angles import joa_angles, joa_names
 from lib.ergo.sspp_batch import read_batch
-from lib.ergo.sspp_compare import compare_exports
 from lib.ergo.sspp_export import export_layout, read_export, version_6_header, write_export_csv
 from lib.ergo.sspp_points import LocPoints, conventions, mirrored_points, point_names
 from lib.errors import UserError
@@ -703,20 +703,17 @@ def test_differences_of_exports(tmp_path):
     truth = read_export(write_export(tmp_path / "a.txt", ["lift", "lift", "lower"], 7))
     other = read_export(write_export(tmp_path / "b.txt", ["lift", "lift", "lower"], 7, seed=9))
     rows = compare_exports({"truth": truth, "same": truth, "model": other}, "truth")
-    assert {row.name for row in rows} == {"same", "model"} and {row.task for row in rows} == {
-        "lift",
-        "lower",
-        "all",
-    }
-    assert all(row.mae == row.rmse == row.mean == 0 for row in rows if row.name == "same")
-    found = next(
-        row for row in rows if (row.name, row.task, row.column) == ("model", "lift", "L5/S1 Compression")
-    )
+    assert {row.result for row in rows} == {"same", "model"}
+    assert {row.task for row in rows} == {"lift", "lower", "all"}
+    assert all(row.agreement.largest == row.agreement.bias == 0 for row in rows if row.result == "same")
+    column = "Summary - L5/S1 Compression"
+    wanted = ("model", "lift", column)
+    found = next(row.agreement for row in rows if (row.result, row.task, row.name) == wanted)
     error = (other.column("Summary", "L5/S1 Compression") - truth.column("Summary", "L5/S1 Compression"))[:2]
-    assert found.frames == 2 and found.category == "Summary"
-    assert found.mean == pytest.approx(error.mean()) and found.mae == pytest.approx(np.abs(error).mean())
-    assert found.rmse == pytest.approx(np.sqrt((error**2).mean())) and found.largest == np.abs(error).max()
-    assert found.limit_high - found.mean == pytest.approx(1.96 * error.std(ddof=1))
+    assert found.frames == 2 and found.largest == np.abs(error).max()
+    assert found.bias == pytest.approx(error.mean()) and found.mae == pytest.approx(np.abs(error).mean())
+    assert found.rmse == pytest.approx(np.sqrt((error**2).mean()))
+    assert found.high - found.bias == pytest.approx(1.96 * error.std(ddof=1))
 
 
 def test_frames_are_paired_by_task_and_number(tmp_path):
@@ -724,7 +721,7 @@ def test_frames_are_paired_by_task_and_number(tmp_path):
     lines = path.read_text().splitlines()
     (tmp_path / "b.txt").write_text("\n".join([*lines[4:], *lines[:4]]))
     rows = compare_exports({"truth": read_export(path), "other": read_export(tmp_path / "b.txt")}, "truth")
-    assert rows and all(row.largest == 0 for row in rows)
+    assert rows and all(row.agreement.largest == 0 for row in rows)
 
 
 def test_exports_that_do_not_belong_together(tmp_path):
@@ -748,7 +745,7 @@ def test_exports_that_do_not_belong_together(tmp_path):
         compare_exports({"truth": table["truth"], "english": read_export(path)}, "truth")
     # columns that only one version has are left out
     both = compare_exports({"truth": table["truth"], "old": table["old"]}, "truth")
-    assert {row.column for row in both} == {"Height", "Weight", "L5/S1 Compression"}
+    assert {row.name.split(" - ")[1] for row in both} == {"Height", "Weight", "L5/S1 Compression"}
 
 
 # tool

@@ -350,7 +350,8 @@ def test_report_files_and_pictures_from_the_overlay(tmp_path):
     assert (
         "load_kg = 8" in section.html
         and "zero_deg = 5" in section.html
-        and "limits not verified" in section.html
+        and "ISO 11226 <small>limits not verified<" in section.html
+        and "EN 1005-4 <small>limits verified in part<" in section.html
     )
     assert "style=" not in section.html and not re.search(r"\son\w+=", section.html)  # the page's policy
 

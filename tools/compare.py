@@ -90,8 +90,8 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    exports = named_values(arguments.sspp)
-    flags = {key: named_values(getattr(arguments, key)) for key in PER_RESULT}
+    exports = named_values("sspp", arguments.sspp)
+    flags = {key: named_values(key, getattr(arguments, key)) for key in PER_RESULT}
     truth = read_result(arguments.truth, TRUTH, arguments, flags)
     results = [read_result(text, "", arguments, flags) for text in arguments.results]
     check_names(
@@ -117,9 +117,15 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def named_values(texts: Sequence[str]) -> dict[str, str]:
+def named_values(flag: str, texts: Sequence[str]) -> dict[str, str]:
     """Values of a flag that may stand several times, as NAME=VALUE, or as VALUE for everybody (name "")."""
-    return dict(split_name(text) for text in texts)
+    found: dict[str, str] = {}
+    for name, value in map(split_name, texts):
+        if name in found:
+            whom = name or "everybody"
+            raise UserError(f"--{flag} is given twice for {whom}: {found[name]} and {value}; give it once")
+        found[name] = value
+    return found
 
 
 def split_name(text: str) -> tuple[str, str]:
@@ -149,6 +155,12 @@ def read_result(
         raise UserError(f"{path}: cannot tell what this is; allowed: files that end in {', '.join(READERS)}")
     joint_format = flags["joint_format"].get(given or name, flags["joint_format"].get(""))
     result = reader(path, given or name, joint_format, arguments)
+    stated = flags["joint_format"].get(result.name)
+    if stated is not None and load_skeleton(stated).joints != result.skeleton.joints:
+        raise UserError(
+            f"--joint_format {result.name}={stated}: {path} says itself that it holds {result.skeleton.name}; "
+            "leave the flag out"
+        )
     of_result = {key: values.get(result.name, values.get("")) for key, values in flags.items()}
     if of_result["fps"] is not None:
         result = replace(result, fps=number(of_result["fps"]))
@@ -180,6 +192,9 @@ def direction(text: str) -> np.ndarray:
         raise UserError(
             f"--up {text}: has shape {values.shape}, must be three numbers, or three for each frame"
         )
+    length = np.linalg.norm(values, axis=-1)
+    if not (np.isfinite(length) & (length > 0)).all():
+        raise UserError(f"--up {text}: is no direction; must be finite and not 0,0,0 (in every frame)")
     return values
 
 

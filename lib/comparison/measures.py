@@ -18,12 +18,16 @@ ALL_TASKS = "all"
 
 @dataclass(frozen=True)
 class Agreement:
-    """Differences of one quantity over frames, result less truth, in its unit; sd and limits need two frames."""
+    """Differences of one quantity over frames, result less truth, in its unit; sd and limits need two frames.
+
+    mae, rmse, median and largest are of the differences without their sign.
+    """
 
     frames: int
     mae: float
     rmse: float
     median: float
+    largest: float
     bias: float
     sd: float
     low: float
@@ -72,6 +76,7 @@ def agreement(difference: np.ndarray, *, signed: bool = True) -> Agreement | Non
         mae=float(size.mean()),
         rmse=float(np.sqrt(np.square(values).mean())),
         median=float(np.median(size)),
+        largest=float(size.max()),
         bias=bias,
         sd=sd,
         low=bias - LIMIT_SDS * sd,
@@ -80,7 +85,7 @@ def agreement(difference: np.ndarray, *, signed: bool = True) -> Agreement | Non
 
 
 def mean_agreement(held: Sequence[Agreement]) -> Agreement:
-    """Mean of each measure over angles; of bias, sd and limits there is no meaningful mean."""
+    """Mean of each measure over angles; of the others there is no meaningful mean."""
     means = {key: float(np.mean([getattr(each, key) for each in held])) for key in ("mae", "rmse", "median")}
-    empty = dict.fromkeys(("bias", "sd", "low", "high"), np.nan)
+    empty = dict.fromkeys(("largest", "bias", "sd", "low", "high"), np.nan)
     return Agreement(frames=max(each.frames for each in held), **means, **empty)

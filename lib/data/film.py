@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.data.worker.camera import RANGES, Camera, CameraRanges, draw_camera
+from lib.data.worker.camera import RANGES, Camera, CameraRanges, draw_camera, image_labels
 from lib.data.worker.detector import CAPSULES, detect, hidden_by_body, hidden_by_objects
 from lib.skeleton import Skeleton
 
@@ -52,10 +52,7 @@ def film(
     camera = draw_camera(generator, name, ranges, some.reshape(-1, 3))
     camera_mm = camera.to_camera(joints_mm)
     px, depth_mm = camera.project(camera_mm), camera_mm[..., 2]
-    root_mm = skeleton.root_of(camera_mm)[:, 0, 2]
-    factor = root_mm / camera.focal_px
-    depth_px = (depth_mm - root_mm[:, None]) / factor[:, None]
-    image = np.concatenate([px, depth_px[..., None]], axis=-1)
+    image, factor = image_labels(skeleton, camera_mm, px, camera.focal_px)
     seen, confidence = px, np.ones(depth_mm.shape)
     if detector:
         stature_mm = STATURE_OF_HEIGHT * float(np.median(np.ptp(joints_mm[..., 1], axis=1)))

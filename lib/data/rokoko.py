@@ -39,20 +39,24 @@ BENT = 0.17
 
 @dataclass(frozen=True, eq=False)
 class HandTake:
-    """One hand of one file: joints (F,J,3) mm, time (F,) s or None, and joints that were made from others."""
+    """One hand of one file: joints (F,J,3) mm, time (F,) s or None, and joints that were made from others.
+
+    row (F,): number of each frame in the file, which jumps where rows were left out.
+    """
 
     side: str
     joints_mm: np.ndarray
     time_s: np.ndarray | None
     derived_joints: tuple[str, ...]
+    row: np.ndarray
 
     def pieces(self) -> list[slice]:
-        """Runs of frames without a gap in time."""
-        if self.time_s is None or len(self.time_s) < 3:
-            return [slice(0, len(self.joints_mm))]
-        steps = np.diff(self.time_s)
-        cuts = np.flatnonzero((steps > GAP_STEPS * np.median(steps)) | (steps <= 0)) + 1
-        bounds = [0, *cuts.tolist(), len(self.joints_mm)]
+        """Runs of frames without a gap in time or a row left out."""
+        apart = np.diff(self.row) > 1
+        if self.time_s is not None and len(self.time_s) > 2:
+            steps = np.diff(self.time_s)
+            apart |= (steps > GAP_STEPS * np.median(steps)) | (steps <= 0)
+        bounds = [0, *(np.flatnonzero(apart) + 1).tolist(), len(self.joints_mm)]
         return [slice(start, stop) for start, stop in itertools.pairwise(bounds)]
 
     def fps(self) -> float | None:
@@ -74,8 +78,8 @@ def read_rokoko(
 ) -> list[HandTake]:
     """The hands of a file, each in the joints of a format of one hand; a side that the file lacks is left out.
 
-    ``unit_mm`` and ``axes`` ("left_handed", "right_handed") come before those of the spelling. Frames with a value
-    that is not finite are dropped. Raises ``UserError`` for a file without a hand (naming what a spelling lacks),
+    ``unit_mm`` and ``axes`` ("left_handed", "right_handed") come before those of the spelling. Rows with an
+    empty cell, or a value that is not finite, are left out. Raises ``UserError`` for a file without a hand (naming what a spelling lacks),
     a size that no hand has, and a hand that is the mirror image of what its columns are called.
     """
     path, spellings = Path(path), spellings or load_spellings()
@@ -93,12 +97,18 @@ def read_rokoko(
             usecols=[header.index(column) for column in wanted],
             ndmin=2,
             quotechar='"',
+            converters=_number,
             encoding="utf-8-sig",
         )[skip_frames:]
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: {error}") from None
     values = dict(zip(wanted, table.T, strict=True))
     return [_take(path, values, spelling, side, skeleton, unit_mm, axes) for spelling, side in takes]
+
+
+def _number(cell: str) -> float:
+    """Value of a cell, NaN of an empty one."""
+    return float(cell) if cell.strip() else np.nan
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -128,6 +138,9 @@ def _take(
     angles = {finger: values[column] for finger, column in spelling.angles(side).items() if column in values}
     finite = np.isfinite(np.stack(list(points.values()))).all((0, 2))
     finite &= np.isfinite(np.stack([*angles.values(), np.zeros(len(finite))])).all(0)
+    clock = next((values[name] for name in spelling.time if name in values), None)
+    if clock is not None:
+        finite &= np.isfinite(clock)
     if not finite.any():
         raise UserError(
             f"{path}: the {side} hand has no frame, after skip_frames, in which every value is a number"
@@ -148,10 +161,9 @@ def _take(
     joints_mm = np.stack([points[name] for name in bare], axis=1)
     _check_size(path, points, side, unit_mm or spelling.unit_mm)
     _check_handedness(path, joints_mm, skeleton, side, axes or spelling.axes)
-    clock = next((values[name] for name in spelling.time if name in values), None)
-    time_s = None if clock is None else _seconds(path, clock)[finite]
+    time_s = None if clock is None else _seconds(path, clock[finite])
     tips = [skeleton.joints[bare.index(f"{finger}_tip")] for finger in made]
-    return HandTake(side, joints_mm, time_s, tuple(tips))
+    return HandTake(side, joints_mm, time_s, tuple(tips), np.flatnonzero(finite))
 
 
 def _seconds(path: Path, clock: np.ndarray) -> np.ndarray:

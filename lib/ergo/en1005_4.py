@@ -27,7 +27,9 @@ def en1005_4(posture: Posture, inputs: TaskInputs) -> MethodResult:
         """Whether the zone (F,) bool is entered often, and in which frames it is held."""
         inside = steady_level(masked_level(zone.astype(int), known & posture.known), posture.fps, limits)
         rate = inputs.repetition_per_min
-        if rate is None:
+        if rate is not None:
+            rate = rate if (zone & known & posture.known).any() else 0.0
+        else:
             events = count_events(inside == 1)
             # a single visit in a short video says nothing about a minute
             rate = per_minute(events, int((inside != UNKNOWN).sum()), posture.fps) if events > 1 else 0.0

@@ -57,6 +57,12 @@ def load_limits(name: str) -> Mapping[str, Any]:
     return {key: _array(value) for key, value in parsed.values.items()}
 
 
+def limits_mark(name: str) -> str:
+    """What stands beside a method's name: whether its limits were seen in a source, "" if all of them were."""
+    marks = {True: "", "in part": "limits verified in part", False: "limits not verified"}
+    return marks[load_limits(name)["verified"]]
+
+
 def load_thresholds(path: str | Path | None = None) -> Thresholds:
     """The thresholds of ``configs/ergo/thresholds.yaml``, single ones replaced by lines ``name: number`` of a file.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.ergo.holds import UNKNOWN, count_events, longest_s, per_minute, steady
 from lib.ergo.inputs import TaskInputs
-from lib.ergo.limits import Level, Thresholds, action_levels, load_limits
+from lib.ergo.limits import Level, Thresholds, action_levels, limits_mark, load_limits
 from lib.ergo.posture import Posture
 from lib.registry import Registry
 
@@ -22,8 +22,8 @@ class MethodResult:
     """One method over all frames of a series.
 
     frames: column -> (F,); ``level`` (F,) int is the place in ``levels`` or -1; the other columns are scores or levels
-    of parts and sides. summary: text -> value, for people. notes: what the method assumed. verified: whether all its
-    limits were seen in a source.
+    of parts and sides. summary: text -> value, for people. notes: what the method assumed. mark: "", or what to
+    know of its limits (``limits_mark``).
     """
 
     name: str
@@ -31,7 +31,7 @@ class MethodResult:
     levels: tuple[Level, ...]
     frames: Mapping[str, np.ndarray]
     summary: Mapping[str, float | str]
-    verified: bool
+    mark: str
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -83,7 +83,7 @@ def make_result(
     more: Mapping[str, float | str] | None = None,
 ) -> MethodResult:
     """Result with its summary: share of time by level, and longest hold and events a minute at each level or worse."""
-    levels, stock = action_levels(name), load_limits(name)
+    levels = action_levels(name)
     summary = level_summary(frames["level"], levels, posture.fps, posture.thresholds)
     worst = frames.get("score")
     if worst is not None and np.isfinite(worst).any():
@@ -93,11 +93,11 @@ def make_result(
         } | summary
     return MethodResult(
         name=name,
-        title=str(stock["title"]),
+        title=str(load_limits(name)["title"]),
         levels=levels,
         frames=frames,
         summary=summary | dict(more or {}),
-        verified=bool(stock["verified"]),
+        mark=limits_mark(name),
         notes=notes,
     )
 

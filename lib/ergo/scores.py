@@ -59,7 +59,7 @@ def assess(
     entries = {name: METHODS.get(name) for name in methods or METHOD_ORDER}
     posture = Posture(angles_deg, fps, thresholds)
     results = {name: method(posture, inputs) for name, method in entries.items()}
-    unverified = [result.title for result in results.values() if not result.verified]
+    marked = [f"{result.title}: {result.mark}" for result in results.values() if result.mark]
     assumptions = [*inputs.lines(), *posture.assumed]
     scored_s = posture.known.sum() / fps
     if scored_s < MINUTE_S:
@@ -67,8 +67,8 @@ def assess(
             f"only {scored_s:.1f} s are scored: what is told by the minute is extrapolated from them"
         )
     assumptions += dict.fromkeys(note for result in results.values() for note in result.notes)
-    if unverified:
-        assumptions.append(f"limits not checked against the standard's text: {', '.join(unverified)}")
+    if marked:
+        assumptions.append(f"not all limits were checked against the standard's text: {', '.join(marked)}")
     return Assessment(
         methods=results,
         assumptions=tuple(assumptions),

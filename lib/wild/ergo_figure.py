@@ -113,7 +113,7 @@ def _draw_band(axis: Any, result: MethodResult, time_s: np.ndarray) -> None:
     for level in result.levels:
         axis.plot([], [], "s", color=level.color, label=level.name)
     axis.set_yticks([])
-    mark = "" if result.verified else " (limits not verified)"
+    mark = f" ({result.mark})" if result.mark else ""
     axis.set_title(f"{result.title}{mark}", loc="left", fontsize=9, color=INK, pad=3)
     _legend(axis, columns=1)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.ergo.holds import UNKNOWN
-from lib.ergo.limits import risk_colors, unknown_color
+from lib.ergo.limits import limits_mark, risk_colors, unknown_color
 from lib.ergo.niosh import LiftGeometry, Niosh
 from lib.ergo.result import MethodResult
 from lib.ergo.scores import DISCLAIMER, Assessment
@@ -150,7 +150,7 @@ def _shares(assessment: Assessment) -> str:
             f"<span>{swatch(level.color)}{escape(level.name)} {result.shares[level.name]:.1%}</span> "
             for level in result.levels
         )
-        mark = "" if result.verified else " <small>limits not verified</small>"
+        mark = f" <small>{result.mark}</small>" if result.mark else ""
         rows += (
             f'<tr><th scope="row">{escape(result.title)}{mark}</th><td><svg class="ergo-bar" viewBox="0 0 100 8" '
             f'preserveAspectRatio="none" aria-hidden="true">{bar}</svg><p class="key">{texts}</p></td></tr>\n'
@@ -205,8 +205,8 @@ def _lift(lift: tuple[LiftGeometry, Niosh, Niosh], assessment: Assessment) -> st
         for name, (first, second) in rows.items()
     )
     return (
-        f'<h3>NIOSH lifting equation</h3>\n<p class="hint">Lift of {assessment.inputs.load_kg:g} kg; H, V, D and A are '
-        "estimated from joint centres.</p>\n"
+        f"<h3>NIOSH lifting equation <small>{limits_mark('niosh')}</small></h3>\n"
+        f'<p class="hint">Lift of {assessment.inputs.load_kg:g} kg; H, V, D and A are estimated from joint centres.</p>\n'
         '<div class="scroll"><table class="numbers"><thead><tr><th scope="col"></th><th scope="col">Begin</th>'
         f'<th scope="col">End</th></tr></thead><tbody>\n{body}</tbody></table></div>\n'
     )
