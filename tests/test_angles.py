@@ -25,7 +25,8 @@ from lib.geometry import axis_angle_to_matrix, flip_pose
 from lib.model import loss_angles
 from lib.model.loss import LOSSES, WeightedLosses
 from lib.skeleton import Skeleton, list_skeletons, load_skeleton
-from tools import angle_errors
+from tests.angle_oracle import ergo3d_of, references, wrap_deg
+from tools.angle_errors import zero_posture
 
 UP = (0.0, 1.0, 0.0)
 SKELETONS = [load_skeleton(name) for name in list_skeletons()]
@@ -43,7 +44,7 @@ def truth():
 @pytest.fixture(scope="module")
 def reference(truth):
     people = {session.subject.name: session.subject for session, _ in draw_sessions(**MOTION)}
-    return angle_errors.references(truth, people)[0]
+    return references(truth, people)[0]
 
 
 def joints_of(truth, skeleton: Skeleton) -> np.ndarray:
@@ -74,7 +75,7 @@ def degrees(joints: np.ndarray, skeleton: Skeleton, **options) -> dict[str, np.n
 
 
 def test_the_zero_posture_is_that_of_the_built_in_body():
-    assert yaml.safe_load(ZERO_POSTURE.read_text()) == angle_errors.zero_posture()
+    assert yaml.safe_load(ZERO_POSTURE.read_text()) == zero_posture()
 
 
 @EVERY_SKELETON
@@ -148,7 +149,7 @@ def test_angles_are_those_of_the_segments(skeleton: Skeleton, truth, reference):
     found = degrees(joints_of(truth, skeleton), skeleton)
     people = np.asarray(truth.subject)
     for name, angle in found.items():
-        difference = angle_errors.wrap_deg(angle - reference[name])
+        difference = wrap_deg(angle - reference[name])
         assert np.isfinite(difference).mean() > 0.7, name
         for person in np.unique(people):
             own = difference[people == person]
@@ -168,11 +169,11 @@ def test_angles_are_those_of_the_segments(skeleton: Skeleton, truth, reference):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("skeleton", [RTM66, RTM37], ids=lambda skeleton: skeleton.name)
 def test_angles_are_those_of_ergo3d(skeleton: Skeleton, truth):
-    theirs = angle_errors.ergo3d_of(truth, skeleton)
+    theirs = ergo3d_of(truth, skeleton)
     own = degrees(joints_of(truth, skeleton), skeleton, zero_posture=False)
     assert len(theirs) == (24 if skeleton is RTM37 else 26)
     for name, angle in theirs.items():
-        difference = angle_errors.wrap_deg(own[name] - angle)
+        difference = wrap_deg(own[name] - angle)
         assert np.nanmax(np.abs(difference)) < 0.1, (
             name
         )  # ergo3d's arc cosine is that coarse near 180 degrees
@@ -181,9 +182,7 @@ def test_angles_are_those_of_ergo3d(skeleton: Skeleton, truth):
 def same(one: np.ndarray, other: np.ndarray, name: str, within: float = 1e-6) -> None:
     """Angles in degrees that agree, half a turn being one angle, and are undefined in the same frames."""
     np.testing.assert_array_equal(np.isnan(one), np.isnan(other), err_msg=name)
-    np.testing.assert_allclose(
-        np.nan_to_num(angle_errors.wrap_deg(one - other)), 0, atol=within, err_msg=name
-    )
+    np.testing.assert_allclose(np.nan_to_num(wrap_deg(one - other)), 0, atol=within, err_msg=name)
 
 
 def mirrored(name: str) -> tuple[str, float]:

@@ -647,7 +647,9 @@ def test_en_zones_and_frequency():
     aside = np.where(np.arange(minute) < 40, -15.0, 0.0)
     assert levels("trunk_lateral", aside)["trunk_sideways"].tolist()[:41] == [1] * 40 + [0]
     assert levels("trunk_lateral", aside, {"repetition_per_min": 2.0})["trunk_sideways"][0] == 2
-    stated = assess(series(minute, trunk_lateral=aside), FPS, TaskInputs(repetition_per_min=2.0), methods=["en1005_4"])
+    stated = assess(
+        series(minute, trunk_lateral=aside), FPS, TaskInputs(repetition_per_min=2.0), methods=["en1005_4"]
+    )
     rates = stated.methods["en1005_4"].summary
     assert rates["trunk sideways or twisted, events a minute"] == 2.0
     assert rates["trunk bent, events a minute"] == rates["head down, events a minute"] == 0.0  # never there

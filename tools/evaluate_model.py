@@ -129,7 +129,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    models = load_models(arguments.evaluate, named_values(arguments.config), arguments.device)
+    models = load_models(arguments.evaluate, named_values("config", arguments.config), arguments.device)
     arguments.out.mkdir(parents=True, exist_ok=True)  # it fails now rather than at the end
     judgement = Judgement()
     for text in arguments.data:

@@ -37,8 +37,8 @@ def build_truth(
     """Poses of a split of a config's set, with the up direction where it is known (the built-in motions).
 
     labels: "true" is the person's pose in camera axes where the set knows it, else (and with "2.5d") the pose as
-    lifters are trained on: seen at the root's depth; the notes say which. Raises ``UserError`` for a set without poses in mm, and for a
-    mesh config with more than one set to evaluate.
+    lifters are trained on: seen at the root's depth; the notes say which. Raises ``UserError`` for a set without poses
+    in mm, and for a mesh config with more than one set to evaluate.
     """
     if labels not in LABELS:
         raise UserError(f"labels '{labels}'; allowed: {', '.join(LABELS)}")
@@ -64,7 +64,9 @@ def _of_bodies(config: Any, skeleton: Skeleton, split: str, name: str) -> PoseRe
             f"the config has {len(sets)} sets to evaluate ({', '.join(sets)}), must be one: see the key sets"
         )
     (clips,) = sets.values()
-    return result_of_motion(clips.motion, _joints_of_bodies(config, skeleton, clips), name=name, kind="truth", notes=(TRUE_NOTE,))
+    return result_of_motion(
+        clips.motion, _joints_of_bodies(config, skeleton, clips), name=name, kind="truth", notes=(TRUE_NOTE,)
+    )
 
 
 @torch.no_grad()

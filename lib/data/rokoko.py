@@ -78,9 +78,9 @@ def read_rokoko(
 ) -> list[HandTake]:
     """The hands of a file, each in the joints of a format of one hand; a side that the file lacks is left out.
 
-    ``unit_mm`` and ``axes`` ("left_handed", "right_handed") come before those of the spelling. Rows with an
-    empty cell, or a value that is not finite, are left out. Raises ``UserError`` for a file without a hand (naming what a spelling lacks),
-    a size that no hand has, and a hand that is the mirror image of what its columns are called.
+    ``unit_mm`` and ``axes`` ("left_handed", "right_handed") come before those of the spelling. Rows with an empty cell,
+    or a value that is not finite, are left out. Raises ``UserError`` for a file without a hand (naming what a spelling
+    lacks), a size that no hand has, and a hand that is the mirror image of what its columns are called.
     """
     path, spellings = Path(path), spellings or load_spellings()
     header, delimiter = _header(path)

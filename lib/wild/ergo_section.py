@@ -206,7 +206,8 @@ def _lift(lift: tuple[LiftGeometry, Niosh, Niosh], assessment: Assessment) -> st
     )
     return (
         f"<h3>NIOSH lifting equation <small>{limits_mark('niosh')}</small></h3>\n"
-        f'<p class="hint">Lift of {assessment.inputs.load_kg:g} kg; H, V, D and A are estimated from joint centres.</p>\n'
+        f'<p class="hint">Lift of {assessment.inputs.load_kg:g} kg; H, V, D and A are estimated from joint centres.'
+        "</p>\n"
         '<div class="scroll"><table class="numbers"><thead><tr><th scope="col"></th><th scope="col">Begin</th>'
         f'<th scope="col">End</th></tr></thead><tbody>\n{body}</tbody></table></div>\n'
     )

@@ -15,14 +15,17 @@ over soft tissue are held as well, and are no more constant than the body is.
 What it is worth depends on the model: where its depth is good to a tenth of the person, constant limbs bring poses
 nearer to the truth; a model that does not know depth at all is only bent, and gets worse.
 
+Arrays of doubles are made of a chunk of frames at a time: those of an hour of video would take gigabytes.
+
 Letters: F frames, J joints, L limbs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,60 +80,111 @@ def rigid_limbs(
     """
     assert lifted.joints_image is not None and lifted.fps, "lift the motion first"
     skeleton, limbs = lifted.skeleton, lifted.skeleton.limb_idx
-    known = np.isfinite(lifted.joints_image).all(-1) & (flag != Flag.ABSENT)
-    bound = known[:, limbs].all(-1)
-    if not bound.any():
-        return lifted, None
-    seen = known & (flag == Flag.SEEN) & np.isfinite(lifted.joints_2d).all(-1)
-    trust = np.where(seen, np.clip(np.nan_to_num(lifted.confidence), LEAST_TRUST, 1.0), LEAST_TRUST)
-    focal = np.full(len(known), focal_px or FOCAL_OF_IMAGE * float(lifted.size_px[0].max()))
-    model = np.where(known[..., None], lifted.joints_image, 0.0).astype(np.float64)
-    pose = model.copy()
-    pose[..., :2] = np.where(seen[..., None], lifted.joints_2d, model[..., :2])
-    origin = np.zeros((len(pose), 1, 3))
-    origin[..., :2] = lifted.size_px[:, None] / 2.0
-    origin[..., 2:] = skeleton.root_of(model)[..., 2:]
-    pose = np.where(known[..., None], pose - origin, 0.0)
     segments = [slice(int(start), int(stop)) for start, stop in lifted.videos]
+    focal = focal_px or FOCAL_OF_IMAGE * float(lifted.size_px[0].max())
+    log, weights = np.empty((2, len(flag), len(limbs)))
+    for rows in _parts(len(flag)):
+        frames = _frames(lifted, flag, rows, focal)
+        camera = to_camera(frames.pose, frames.focal)
+        log[rows], weights[rows] = limb_sights(camera, frames.trust, frames.bound, skeleton)
+    if not weights.any():
+        return lifted, None
+    lengths, scale_px = limb_lengths(log, weights, skeleton, segments, fps=lifted.fps)
+    del log, weights  # an hour of video fills memory otherwise
 
-    camera = to_camera(pose, focal)
-    lengths, scale_px = limb_lengths(camera, trust, bound, skeleton, segments, fps=lifted.fps)
-    shares = pose / scale_px[:, None, None]
-    problem = LimbProblem(
-        pose=shares,
-        trust=trust,
-        focal=focal / scale_px,
-        limbs=limbs,
-        lengths=np.nan_to_num(lengths, nan=1.0),
-        bound=bound,
-        size=_size(shares, known),
-        fps=lifted.fps,
+    size = _size(
+        _reach(_frames(lifted, flag, rows, focal), scale_px[rows, None, None]) for rows in _parts(len(flag))
     )
-    solved = np.empty_like(pose)
-    for part in segments:
-        for rows, kept in _chunks(part):
-            poses = problem.rows(rows).solve()
-            solved[kept] = poses[kept.start - rows.start : kept.stop - rows.start]
-    solved *= scale_px[:, None, None]
-    solved[..., 2:] -= skeleton.root_of(solved)[..., 2:]
+    image = lifted.joints_image.copy()
+    off_px, off_depth_px, before, after = [], [], [], []
+    for rows, kept in (chunk for part in segments for chunk in _chunks(part)):
+        frames, scale = _frames(lifted, flag, rows, focal), scale_px[rows]
+        problem = LimbProblem(
+            pose=frames.pose / scale[:, None, None],
+            trust=frames.trust,
+            focal=frames.focal / scale,
+            limbs=limbs,
+            lengths=np.nan_to_num(lengths, nan=1.0),
+            bound=frames.bound,
+            size=size,
+            fps=lifted.fps,
+        )
+        own = slice(kept.start - rows.start, kept.stop - rows.start)
+        solved = problem.solve()[own] * scale[own, None, None]
+        solved[..., 2:] -= skeleton.root_of(solved)[..., 2:]
+        frames = _Frames(*(values[own] for values in frames))
+        off = (solved - frames.pose).astype(np.float32)
+        off_px.append(np.linalg.norm(off[..., :2], axis=-1)[frames.seen])
+        off_depth_px.append(np.abs(off[..., 2])[frames.known])
+        before.append(_lengths(frames.model - frames.origin, frames, limbs))
+        after.append(_lengths(solved, frames, limbs))
+        image[kept] = np.where(frames.known[..., None], solved + frames.origin, image[kept])
     report = RigidReport(
-        variation=(
-            _variation(to_camera(model - origin, focal), limbs, bound),
-            _variation(to_camera(solved, focal), limbs, bound),
-        ),
-        image_px=_spread(np.linalg.norm((solved - pose)[..., :2], axis=-1)[seen]),
-        depth_px=_spread(np.abs(solved - pose)[..., 2][known]),
+        variation=(_variation(before), _variation(after)),
+        image_px=_spread(np.concatenate(off_px)),
+        depth_px=_spread(np.concatenate(off_depth_px)),
         lengths=lengths,
         scale_px=scale_px,
     )
-    image = np.where(known[..., None], solved + origin, lifted.joints_image)
     return replace(lifted, joints_image=image), report
 
 
+class _Frames(NamedTuple):
+    """Some frames F of a lifted track: joints (F,J) that are known, and seen, and the trust in them; limbs (F,L) with
+    both ends known; focal (F,); the model's joints (F,J,3) px, their origin (F,1,3) in the middle of the image at the
+    root's depth, and the joints from there with the keypoints of those that were seen.
+    """
+
+    known: np.ndarray
+    seen: np.ndarray
+    trust: np.ndarray
+    bound: np.ndarray
+    focal: np.ndarray
+    model: np.ndarray
+    origin: np.ndarray
+    pose: np.ndarray
+
+
+def _frames(lifted: Motion, flag: np.ndarray, rows: slice, focal: float) -> _Frames:
+    image, keypoints, flag = lifted.joints_image[rows], lifted.joints_2d[rows], flag[rows]
+    known = np.isfinite(image).all(-1) & (flag != Flag.ABSENT)
+    seen = known & (flag == Flag.SEEN) & np.isfinite(keypoints).all(-1)
+    model = np.where(known[..., None], image, 0.0).astype(np.float64)
+    origin = np.zeros((len(model), 1, 3))
+    origin[..., :2] = lifted.size_px[rows, None] / 2.0
+    origin[..., 2:] = lifted.skeleton.root_of(model)[..., 2:]
+    pose = model.copy()
+    pose[..., :2] = np.where(seen[..., None], keypoints, model[..., :2])
+    return _Frames(
+        known=known,
+        seen=seen,
+        trust=np.where(seen, np.clip(np.nan_to_num(lifted.confidence[rows]), LEAST_TRUST, 1.0), LEAST_TRUST),
+        bound=known[:, lifted.skeleton.limb_idx].all(-1),
+        focal=np.full(len(model), focal),
+        model=model,
+        origin=origin,
+        pose=np.where(known[..., None], pose - origin, 0.0),
+    )
+
+
+def limb_sights(
+    camera: np.ndarray, trust: np.ndarray, bound: np.ndarray, skeleton: Skeleton
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the limb lengths (F,L) px, and how much each counts.
+
+    camera (F,J,3) px in camera axes at the root's distance; trust (F,J) over 0; bound (F,L): where both ends are known.
+    """
+    start, end = skeleton.limb_idx.T
+    between = camera[:, start] - camera[:, end]
+    squares = np.maximum((between**2).sum(-1), 1e-12)
+    across = (between[..., :2] ** 2).sum(-1) / squares
+    weights = bound * np.minimum(trust[:, start], trust[:, end]) / (SIGHT**2 + 1.0 - across)
+    return np.log(squares) / 2.0, weights  # twice too long and one half as long are the same mistake
+
+
 def limb_lengths(
-    camera: np.ndarray,
-    trust: np.ndarray,
-    bound: np.ndarray,
+    log: np.ndarray,
+    weights: np.ndarray,
     skeleton: Skeleton,
     segments: Sequence[slice],
     *,
@@ -138,47 +192,52 @@ def limb_lengths(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lengths (L,) of a track's limbs, of median 1, and the px (F,) of that unit in each frame.
 
-    camera (F,J,3) px in camera axes at the root's distance; trust (F,J); bound (F,L): where both ends are known. A
-    limb that never is has no length (NaN). The scale is smooth within each segment.
+    log, weights (F,L): all ``limb_sights`` of the track. A limb that never counts has no length (NaN). The scale is
+    smooth within each segment.
     """
-    start, end = skeleton.limb_idx.T
-    between = camera[:, start] - camera[:, end]
-    squares = np.maximum((between**2).sum(-1), 1e-12)
-    across = (between[..., :2] ** 2).sum(-1) / squares
-    weights = bound * np.minimum(trust[:, start], trust[:, end]) / (SIGHT**2 + 1.0 - across)
-    log = np.log(squares) / 2.0  # a limb twice too long and one half as long are the same mistake
     mirror = skeleton.limb_flip_idx
-    level = np.zeros(len(log))
+    level, length = np.zeros(len(log)), np.zeros(log.shape[1])
     for _ in range(LENGTH_ROUNDS):
-        of_frame = log - level[:, None]
-        length = weighted_median(
-            np.concatenate([of_frame, of_frame[:, mirror]]).T, np.concatenate([weights, weights[:, mirror]]).T
-        )
-        level = weighted_median(log - length, weights)
+        for pair in zip(range(len(mirror)), mirror, strict=True):
+            values = np.concatenate([log[:, limb] - level for limb in pair])
+            length[pair[0]] = weighted_median(values[None], weights.T[pair, :].reshape(1, -1))[0]
+        for rows in _parts(len(log)):
+            level[rows] = weighted_median(log[rows] - length, weights[rows])
     total = weights.sum(-1)
     smooth = np.concatenate([slow_curve(level[part], total[part], SMOOTHING_S * fps) for part in segments])
     smooth[np.isnan(smooth)] = np.nanmedian(smooth)  # a stretch without any limb
-    length = np.where(bound.any(0) | bound[:, mirror].any(0), length, np.nan)
+    used = (weights > 0).any(0)
+    length = np.where(used | used[mirror], length, np.nan)
     unit = np.nanmedian(length)
     return np.exp(length - unit), np.exp(smooth + unit)
 
 
-def _size(pose: np.ndarray, known: np.ndarray) -> float:
+def _reach(frames: _Frames, scale_px: np.ndarray) -> np.ndarray:
+    """How far each known joint lies from the middle of those of its frame, over the scale (F,1,1)."""
+    joints = np.where(frames.known[..., None], frames.pose / scale_px, np.nan)[frames.known.any(-1)]
+    reach = np.linalg.norm(joints - np.nanmean(joints, 1, keepdims=True), axis=-1)
+    return reach[np.isfinite(reach)]
+
+
+def _size(reach: Iterable[np.ndarray]) -> float:
     """Size of a person: half as much again as joints usually lie from their middle."""
-    joints = np.where(known[..., None], pose, np.nan)[known.any(-1)]
-    return max(
-        1.5 * float(np.nanmedian(np.linalg.norm(joints - np.nanmean(joints, 1, keepdims=True), axis=-1))),
-        1e-6,
-    )
+    return max(1.5 * float(np.median(np.concatenate(list(reach)))), 1e-6)
 
 
-def _variation(camera: np.ndarray, limbs: np.ndarray, bound: np.ndarray) -> float:
-    """Standard deviation over mean of limb lengths over time, mean of the limbs, apart from each frame's scale."""
+def _lengths(pose: np.ndarray, frames: _Frames, limbs: np.ndarray) -> np.ndarray:
+    """Limb lengths (F,L) of poses as those of the frames, NaN where they are not known."""
+    camera = to_camera(pose, frames.focal)
     length = np.linalg.norm(camera[:, limbs[:, 0]] - camera[:, limbs[:, 1]], axis=-1)
-    use = bound.any(-1)
-    length = np.where(bound, length, np.nan)[use][:, bound.any(0)]
-    length = length / np.nanmean(length, 0)
-    length = length / np.nanmedian(length, 1)[:, None]
+    return np.where(frames.bound, length, np.nan).astype(np.float32)
+
+
+def _variation(lengths: Sequence[np.ndarray]) -> float:
+    """Standard deviation over mean of limb lengths over time, mean of the limbs, apart from each frame's scale."""
+    length = np.concatenate(lengths)
+    known = np.isfinite(length)
+    length = length[known.any(-1)][:, known.any(0)].astype(np.float64)
+    length /= np.nanmean(length, 0)
+    length /= np.nanmedian(length, 1)[:, None]
     return float(np.mean(np.nanstd(length, 0) / np.nanmean(length, 0)))
 
 
@@ -193,3 +252,8 @@ def _chunks(part: slice) -> Iterator[tuple[slice, slice]]:
     cuts = [*range(part.start, max(part.stop - SHARED, part.start + 1), CHUNK), part.stop]
     for start, stop in pairwise(cuts):
         yield slice(max(part.start, start - SHARED), min(part.stop, stop + SHARED)), slice(start, stop)
+
+
+def _parts(frames: int) -> Iterator[slice]:
+    """All frames, a few at once."""
+    return (slice(start, min(start + CHUNK, frames)) for start in range(0, frames, CHUNK))
