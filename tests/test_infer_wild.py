@@ -595,6 +595,7 @@ def test_bad_input_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ):
     known_person += range(FRAMES)
+    monkeypatch.setattr("lib.shipped.FOLDER", tmp_path / "no_models")
     cases = bad_inputs(tmp_path, video, alphapose, checkpoint, keypoints)
     lines = []
     for name, (flags, words) in cases.items():
