@@ -1,6 +1,6 @@
 # make setup       .venv with everything (a few minutes, most of it torch)
 # make quickstart  setup, then train and judge a small lifter on built-in data (under 5 minutes on two CPU cores)
-# make demo        setup, then a real video from 2D to 3D with the quickstart's model: a woman who walks by
+# make demo        setup, then a real video from 2D to 3D with the shipped model: a woman who walks by
 # make test        setup, then style, types and every test (under 10 minutes on two CPU cores)
 PYTHON ?= python3
 VENV := .venv
@@ -41,12 +41,8 @@ $(DEMO)/demo.mp4: | setup
 	mv $(DEMO)/wheel/Sports2D/Demo/demo.mp4 $@
 	rm -r $(DEMO)/wheel
 
-runs/quickstart/best_epoch.bin:
-	$(MAKE) --no-print-directory quickstart
-
-demo: $(DEMO)/demo.mp4 runs/quickstart/best_epoch.bin
-	$(RUN) infer_wild.py --vid_path $(DEMO)/demo.mp4 --out_path $(DEMO)/result -e runs/quickstart/best_epoch.bin \
-		--focus 2 --stature 1.7
+demo: $(DEMO)/demo.mp4
+	$(RUN) infer_wild.py --vid_path $(DEMO)/demo.mp4 --out_path $(DEMO)/result --focus 2 --stature 1.7 --ergo
 	@echo "Look at $(DEMO)/result/report.html, overlay.mp4 and X3D.mp4"
 
 test: setup
