@@ -82,7 +82,7 @@ def assess_world(
 
 def score_facts(found: WorldErgo) -> dict[str, str]:
     """Method -> its levels over time, in a few words."""
-    facts = {}
+    facts = {"posture scores": "a screening aid from an estimated pose, not a certified assessment"}
     for result in found.assessment.methods.values():
         shares = [f"{name} {share:.0%}" for name, share in result.shares.items() if share >= LEAST_SHARE]
         highest = result.summary.get("highest score")

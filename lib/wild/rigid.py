@@ -37,7 +37,9 @@ from lib.wild.rigid_solve import LimbProblem, to_camera
 from lib.wild.slow_curve import slow_curve
 from lib.wild.world import FOCAL_OF_IMAGE
 
-RIGID_NOTE = "Limbs have one length throughout (--no_rigid leaves them as the model has them)."
+RIGID_NOTE = (
+    "Limbs are held to one length as far as the 2D allows (--no_rigid leaves them as the model has them)."
+)
 LEAST_TRUST = 0.1  # in a joint that was interpolated or not seen for sure, against 1
 SIGHT = 0.2  # of limb lengths: least share of the model's depth in them, so that none counts without bound
 LENGTH_ROUNDS = 10
