@@ -7,6 +7,7 @@ P points, J joints.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -70,28 +71,23 @@ def film(
         detected, confidence = _detections(
             rng, skeleton, session.subject, names, camera_mm, px, column, factor, fps
         )
-    flat = clips * cameras * frames
-    sources = [f"{session.subject.name}_{number:02d}_{task}" for number, task in enumerate(session.tasks)]
-    motion = Motion(
-        joints_2d=detected.reshape(flat, -1, 2),
-        confidence=confidence.reshape(flat, -1),
-        joints_image=image.reshape(flat, -1, 3),
-        joints_mm=(image * factor[..., None, None]).reshape(flat, -1, 3),
-        factor_mm_per_px=factor.reshape(flat),
-        source=labels_of(sources, cameras * frames),
-        camera=labels_of([lens.name for lens in lenses], frames),
-        action=labels_of(session.tasks, cameras * frames),
-        fps=fps,
-        size_px=np.repeat([lens.size_px for lens in lenses], frames, axis=0),
-        skeleton=skeleton,
+    motion = motion_of_films(
+        skeleton,
+        session.subject.name,
+        session.tasks,
+        lenses,
+        frames,
+        fps,
+        detected,
+        confidence,
+        image,
+        factor,
     )
     if not with_truth:
         return motion, None
 
     def per_video(array: np.ndarray) -> np.ndarray:
-        """(N*T,...) -> (F,...): once for every camera of its clip, float32 unless bool."""
-        repeated = np.repeat(array.reshape(clips, frames, *array.shape[1:]), cameras, axis=0)
-        return repeated.reshape(flat, *array.shape[1:]).astype(bool if array.dtype == bool else np.float32)
+        return once_for_each_camera(array, clips, frames, cameras)
 
     truth = WorkerTruth(
         motion=motion,
@@ -102,14 +98,58 @@ def film(
         dofs_deg=per_video(session.dofs.T),
         point_names=point_names(),
         points_mm=per_video(place_points(session.subject, rotation, origin, point_names())),
-        joints_camera_mm=joints_mm.reshape(flat, -1, 3).astype(np.float32),
+        joints_camera_mm=joints_mm.reshape(motion.num_frames, -1, 3).astype(np.float32),
         contacts=per_video(session.contacts),
-        camera_rotation=np.repeat([lens.rotation for lens in lenses], frames, axis=0),
-        camera_position_mm=np.repeat([lens.position_mm for lens in lenses], frames, axis=0),
-        focal_px=np.repeat(focal, frames),
-        subject=Labels.of(session.subject.name, flat),
+        **camera_truth(session.subject.name, lenses, frames),
     )
     return motion, truth
+
+
+def motion_of_films(
+    skeleton: Skeleton,
+    subject: str,
+    tasks: tuple[str, ...],
+    lenses: list[Camera],
+    frames: int,
+    fps: float,
+    detected: np.ndarray,
+    confidence: np.ndarray,
+    image: np.ndarray,
+    factor: np.ndarray,
+) -> Motion:
+    """Motion of V videos of T frames, by clip and camera: detected (V,T,J,2) px, confidence (V,T,J), the labels
+    image (V,T,J,3) px and factor (V,T) mm per px of ``image_labels``."""
+    flat, cameras = len(lenses) * frames, len(lenses) // len(tasks)
+    sources = [f"{subject}_{number:02d}_{task}" for number, task in enumerate(tasks)]
+    return Motion(
+        joints_2d=detected.reshape(flat, -1, 2),
+        confidence=confidence.reshape(flat, -1),
+        joints_image=image.reshape(flat, -1, 3),
+        joints_mm=(image * factor[..., None, None]).reshape(flat, -1, 3),
+        factor_mm_per_px=factor.reshape(flat),
+        source=labels_of(sources, cameras * frames),
+        camera=labels_of([lens.name for lens in lenses], frames),
+        action=labels_of(tasks, cameras * frames),
+        fps=fps,
+        size_px=np.repeat([lens.size_px for lens in lenses], frames, axis=0),
+        skeleton=skeleton,
+    )
+
+
+def once_for_each_camera(array: np.ndarray, clips: int, frames: int, cameras: int) -> np.ndarray:
+    """(N*T,...) -> (F,...): every clip once for each of its cameras, float32 unless bool."""
+    repeated = np.repeat(array.reshape(clips, frames, *array.shape[1:]), cameras, axis=0)
+    return repeated.reshape(-1, *array.shape[1:]).astype(bool if array.dtype == bool else np.float32)
+
+
+def camera_truth(subject: str, lenses: list[Camera], frames: int) -> dict[str, Any]:
+    """Fields of ``WorkerTruth`` that tell whose videos these are, and where each frame's camera stands."""
+    return {
+        "camera_rotation": np.repeat([lens.rotation for lens in lenses], frames, axis=0),
+        "camera_position_mm": np.repeat([lens.position_mm for lens in lenses], frames, axis=0),
+        "focal_px": np.repeat([lens.focal_px for lens in lenses], frames),
+        "subject": Labels.of(subject, len(lenses) * frames),
+    }
 
 
 def project(cameras: list[Camera], world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.data.motion import Labels, Motion
+from lib.data.motion import Motion
 from lib.data.worker.anthropometry import Subject
 from lib.data.worker.body_points import canonical_point, place_points
 from lib.data.worker.camera import Camera, image_labels
 from lib.data.worker.detector import hidden_by_body
-from lib.data.worker.film import labels_of, project
+from lib.data.worker.film import camera_truth, motion_of_films, once_for_each_camera, project
 from lib.data.worker.hand_detector import BEHIND_MM, HAND_CAPSULES, detect_hand
 from lib.data.worker.hand_path import HandPath, mirrored_camera, place_camera
 from lib.data.worker.hand_pose import MIRROR, hand_frames, hand_points
@@ -84,28 +84,23 @@ def film_hands(
             rng, skeleton, session.subject, names, joints, ends, seen, camera_mm[..., 2], factor, fps
         )
         detected = _mirrored_px(detected, width_px) if side == "left" else detected
-    flat = clips * cameras * frames
-    sources = [f"{session.subject.name}_{number:02d}_{task}" for number, task in enumerate(session.tasks)]
-    motion = Motion(
-        joints_2d=detected.reshape(flat, -1, 2),
-        confidence=confidence.reshape(flat, -1),
-        joints_image=image.reshape(flat, -1, 3),
-        joints_mm=(image * factor[..., None, None]).reshape(flat, -1, 3),
-        factor_mm_per_px=factor.reshape(flat),
-        source=labels_of(sources, cameras * frames),
-        camera=labels_of([lens.name for lens in lenses], frames),
-        action=labels_of(session.tasks, cameras * frames),
-        fps=fps,
-        size_px=np.repeat([lens.size_px for lens in lenses], frames, axis=0),
-        skeleton=skeleton,
+    motion = motion_of_films(
+        skeleton,
+        session.subject.name,
+        session.tasks,
+        lenses,
+        frames,
+        fps,
+        detected,
+        confidence,
+        image,
+        factor,
     )
     if not with_truth:
         return motion, None
 
     def per_video(array: np.ndarray) -> np.ndarray:
-        """(N*T,...) -> (F,...): once for every camera of its clip, float32."""
-        repeated = np.repeat(array.reshape(clips, frames, *array.shape[1:]), cameras, axis=0)
-        return repeated.reshape(flat, *array.shape[1:]).astype(np.float32)
+        return once_for_each_camera(array, clips, frames, cameras)
 
     points = hand_points(side)
     truth = WorkerTruth(
@@ -117,12 +112,9 @@ def film_hands(
         dofs_deg=per_video(session.angles.T),
         point_names=points,
         points_mm=per_video(place_points(session.subject, rotation, origin, points)),
-        joints_camera_mm=joints_mm.reshape(flat, -1, 3).astype(np.float32),
-        contacts=np.zeros((flat, 2, 2), bool),
-        camera_rotation=np.repeat([lens.rotation for lens in lenses], frames, axis=0),
-        camera_position_mm=np.repeat([lens.position_mm for lens in lenses], frames, axis=0),
-        focal_px=np.repeat(focal, frames),
-        subject=Labels.of(session.subject.name, flat),
+        joints_camera_mm=joints_mm.reshape(motion.num_frames, -1, 3).astype(np.float32),
+        contacts=np.zeros((motion.num_frames, 2, 2), bool),
+        **camera_truth(session.subject.name, lenses, frames),
     )
     return motion, truth
 
