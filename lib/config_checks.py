@@ -148,8 +148,9 @@ def _training_set_contradictions(values: dict[str, Any], wrong: set[str]) -> Ite
         yield ("recorded_errors",), "noise: True adds errors too; keep one of the two"
     if values["train_2d"]:
         yield ("recorded_errors",), "needs 3D labels, which the 2D-only sets of train_2d do not have"
-    for path, part in made:
-        if part["worker"]["detector"] and not (values["gt_2d"] or values["synthetic"]):
+    from_labels = values["gt_2d"] or values["synthetic"]
+    if not from_labels and all(part["worker"]["detector"] for _, part in made):
+        for path, _ in made:
             text = "must be False, since recorded_errors are laid over exact 2D"
             yield (*path, "worker", "detector"), text
 
