@@ -37,6 +37,7 @@ from lib.config import add_config_flags, dump_config, load_config
 from lib.data.augment import Augment
 from lib.data.build import build_augment
 from lib.data.checks import check_split_overlap, raise_or_log
+from lib.data.clips import in_pieces
 from lib.data.hand_sides import check_hand_sides
 from lib.data.motion import Motion
 from lib.data.targets import relative_target
@@ -183,6 +184,10 @@ class TrainingStep:
             name: value.to(runtime.device, non_blocking=True) for name, value in clips.batch(ids).items()
         }
         labelled = "target" in batch
+        if config.clip_lengths and labelled:
+            drawn = torch.randint(len(config.clip_lengths), (), generator=generator, device=runtime.device)
+            length = config.clip_lengths[drawn]
+            ids, batch = ids.repeat_interleave(config.clip_len // length), in_pieces(batch, length)
         if config.confidence_weights or not labelled:
             batch["weight"] = batch["confidence"] if config.no_conf else batch["input"][..., 2]
         # a set without 3D labels is trained to reproduce its own 2D, weighted by the detector's confidence

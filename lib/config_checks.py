@@ -96,6 +96,10 @@ def contradictions(
 
     if fine("clip_len", "maxlen") and values["clip_len"] > values["maxlen"]:
         yield ("clip_len",), f"must be at most maxlen = {values['maxlen']}"
+    if fine("clip_len", "clip_lengths"):
+        for number, length in enumerate(values.get("clip_lengths", ())):
+            if values["clip_len"] % length:
+                yield ("clip_lengths", number), f"must divide clip_len = {values['clip_len']}"
     if fine("dim_feat", "num_heads") and values["dim_feat"] % values["num_heads"]:
         yield ("dim_feat",), f"must be a multiple of num_heads = {values['num_heads']}"
     if fine("res_w", "res_h") and (values["res_w"] is None) != (values["res_h"] is None):

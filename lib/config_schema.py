@@ -159,6 +159,9 @@ class DataKeys(SkeletonKeys):
     """Split of the final table; null: `eval_split`."""
     clip_len: Count = 243
     """Frames of a clip; at most `maxlen`."""
+    clip_lengths: list[Count] = Field([])
+    """Shorter lengths to learn too: one is drawn for each training batch, whose clips are cut into pieces of it; each
+    divides `clip_len`. Empty: whole clips."""
     data_stride: Count = 81
     """Frames between the starts of training clips."""
     sample_stride: Count = 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.data.clips import ClipSet, clip_frames
+from lib.data.clips import ClipSet, clip_frames, in_pieces
 from lib.data.motion import Labels
 from lib.data.normalize import normalize_2d, normalize_3d
 from lib.errors import UserError
@@ -219,3 +219,11 @@ def test_nothing_seen_falls_back_to_the_image():
     filled = replace(motion, missing="keep")
     clips = ClipSet(filled, 15, 15, input_scale="box")
     assert np.allclose(clips.px_per_unit()[:15], 960) and (clips.px_per_unit()[15:] < 960).all()
+
+
+def test_pieces_of_a_batch_are_the_shorter_clips():
+    motion = example_motion(H36M, (54, 81))
+    long, short = ClipSet(motion, 27, 27), ClipSet(motion, 9, 9)
+    pieces = in_pieces(long.batch(range(len(long))), 9)
+    for name, value in short.batch(range(len(short))).items():
+        assert torch.equal(pieces[name], value)

@@ -17,6 +17,7 @@ import train
 from lib import engine
 from lib.checkpoint import load_checkpoint
 from lib.errors import UserError
+from lib.model.DSTformer import DSTformer
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -129,7 +130,7 @@ def test_a_finished_run_resumes_to_nothing(whole_run):
     assert all(torch.equal(before[name], value) for name, value in weights_of(folder).items())
 
 
-@pytest.mark.parametrize("extra", ["", "ema_decay: 0.9\nlr_schedule: cosine\n"])
+@pytest.mark.parametrize("extra", ["", "ema_decay: 0.9\nlr_schedule: cosine\nclip_lengths: [1, 3, 9]\n"])
 def test_a_stopped_and_resumed_run_is_bit_for_bit_the_whole_run(tmp_path, monkeypatch, extra):
     config = write_config(tmp_path, extra=extra)
     assert run(config, tmp_path / "whole") == 0
@@ -142,6 +143,21 @@ def test_a_stopped_and_resumed_run_is_bit_for_bit_the_whole_run(tmp_path, monkey
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
     logs = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "parts")]
     assert logs[0] == logs[1]
+
+
+def test_lengths_of_clips_are_drawn_for_each_batch(tmp_path, monkeypatch):
+    shapes = set()
+    forward = DSTformer.forward
+
+    def seen(self, x, return_rep=False):
+        if self.training:
+            shapes.add(x.shape[:2])
+        return forward(self, x, return_rep)
+
+    monkeypatch.setattr(DSTformer, "forward", seen)
+    config = write_config(tmp_path, extra="clip_lengths: [1, 3, 9]\nno_eval: true\n")
+    assert run(config, tmp_path / "run", "--set", "epochs=4") == 0
+    assert {(144, 1), (48, 3), (16, 9)} <= shapes
 
 
 def test_17_joints_are_the_start_of_66(whole_run, tmp_path, caplog):

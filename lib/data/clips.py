@@ -150,6 +150,11 @@ class ClipSet:
         return x.view(*frames.shape, joints, 3)
 
 
+def in_pieces(batch: dict[str, Tensor], length: int) -> dict[str, Tensor]:
+    """A batch of clips (B,T,...) as one of clips (B*T/length,length,...), those of a clip one after the other."""
+    return {name: value.reshape(-1, length, *value.shape[2:]) for name, value in batch.items()}
+
+
 def _scale_of_frames(motion: Motion, input_scale: str, starts: np.ndarray) -> np.ndarray:
     """(N,2,3): what x, y, z in px of the clip starting at each frame are multiplied with, and what is added.
 
