@@ -151,7 +151,7 @@ def test_five_mistakes_are_five_lines(write):
         ("losses: {mpjpe: -1}", "losses.mpjpe = -1: must be at least 0"),
         ("losses: {mpjpe: 0}", "losses = {'mpjpe': 0}: at least one loss needs a weight greater than 0"),
         ("dim_feat: 100", "dim_feat = 100: must be a multiple of num_heads = 8"),
-        ("clip_lengths:\n  - 27\n  - 16", "clip_lengths[1] = 16: must divide clip_len = 243"),
+        ("clip_lengths: [27, 16]", "clip_lengths[1] = 16: must divide clip_len = 243"),
         ("res_w: 1920", "res_w = 1920: res_h is missing beside it"),
         ("scale_range: [2, 1]", "scale_range = [2, 1]: the smaller factor comes first"),
         ("scale_range: [2]", "scale_range = [2]: must be a list of two numbers greater than 0, or null"),
