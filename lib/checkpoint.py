@@ -34,6 +34,7 @@ _NUMPY_SCALAR = [
     type(np.dtype("float32")),
 ]
 _WEIGHT_KEYS = ("model_pos", "model")
+ALIKE = 4.0  # 3 to 5 measured equal, 1 and 8 worse
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -140,7 +141,9 @@ def load_weights(
     target = model.state_dict()
     if fit_frames and _other_frames(weights.get("temp_embed"), target.get("temp_embed")):
         report.by_frame["temp_embed"] = (weights["temp_embed"].shape[1], target["temp_embed"].shape[1])
-        weights = {**weights, "temp_embed": _fit_frames(weights["temp_embed"], target["temp_embed"])}
+        if weights["temp_embed"].shape[1] == 1:
+            weights = _mixing_alike_frames(weights)
+        weights = {**weights, "temp_embed": _fit_frames(weights["temp_embed"], target["temp_embed"].shape[1])}
     report.unused = sorted(set(weights) - set(target))
     misfits = [name for name in target if name not in weights or weights[name].shape != target[name].shape]
     if (misfits or report.unused) and not discard_last_layer:
@@ -213,20 +216,32 @@ def _other_frames(source: Tensor | None, target: Tensor | None) -> bool:
     return source.shape[:1] + source.shape[2:] == target.shape[:1] + target.shape[2:]
 
 
-def _fit_frames(source: Tensor, target: Tensor) -> Tensor:
-    """Rows of an embedding (1, T, 1, C) for as many frames as ``target`` has.
+def _fit_frames(source: Tensor, wanted: int) -> Tensor:
+    """Rows of an embedding (1, T, 1, C) for as many frames as ``wanted``.
 
-    Fewer: the first ones, which shorter clips have used all along. More: stretched linearly over time. More than
-    one: the row of single frames on top of the initial values of ``target``, which tell the frames apart.
+    Fewer: the first ones, which shorter clips have used all along. More: stretched linearly over time.
     """
-    length, wanted = source.shape[1], target.shape[1]
-    if wanted < length:
+    if wanted < source.shape[1]:
         return source[:, :wanted]
-    if length == 1:
-        return source.to(target) + target
     rows = source[:, :, 0].transpose(1, 2).float()
     stretched = nn.functional.interpolate(rows, size=wanted, mode="linear", align_corners=True)
     return stretched.transpose(1, 2)[:, :, None]
+
+
+def _mixing_alike_frames(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights whose attention over time, which single frames never trained, mixes frames that look alike.
+
+    Queries and keys are the normalised features themselves, times ``ALIKE``: on clips the model gives nearly what
+    it gave on single frames (48.8 mm for 45.9 on one set; 51.9 mm with the random weights that were there).
+    """
+    begun = dict(weights)
+    for name, weight in weights.items():
+        if name.endswith("attn_t.qkv.weight"):
+            width = weight.shape[1]
+            begun[name] = torch.cat([ALIKE * torch.eye(width).to(weight).repeat(2, 1), weight[2 * width :]])
+        elif name.endswith("attn_t.qkv.bias"):
+            begun[name] = torch.cat([torch.zeros_like(weight).chunk(3)[0].repeat(2), weight.chunk(3)[2]])
+    return begun
 
 
 def _misfit_message(

@@ -154,19 +154,42 @@ def test_saving_leaves_the_old_file_when_it_fails(tmp_path):
 @pytest.mark.parametrize("frames", [1, 5, 9, 17])
 def test_a_model_for_other_clips_begins_with_the_frames_of_the_old_one(frames):
     model = small_model("H36M-17")
-    initial = model.temp_embed.detach().clone()
-    rows = torch.linspace(0, 1, frames)[None, :, None, None].expand(1, frames, 1, 16).clone()
+    rows = torch.linspace(1, 0, frames)[None, :, None, None].expand(1, frames, 1, 16).clone()
     weights = {**small_model("H36M-17").state_dict(), "temp_embed": rows}
     report = load_weights(model, weights, skeleton=load_skeleton("H36M-17"), fit_frames=True)
     loaded = model.temp_embed.detach()
     if frames == 1:
-        assert torch.equal(loaded, initial), "a row of zeros on top"
+        assert torch.equal(loaded, rows.expand_as(loaded))
     elif frames == 17:
         assert torch.equal(loaded, rows[:, :9])
     else:
-        assert torch.allclose(loaded[0, :, 0, 3], torch.linspace(0, 1, 9), atol=1e-6)
+        assert torch.allclose(loaded[0, :, 0, 3], torch.linspace(1, 0, 9), atol=1e-6)
     told = [f"temp_embed: 9 frames made from {frames}"] if frames != 9 else []
     assert report.lines()[1:] == told
     if told:
         with pytest.raises(UserError, match="temp_embed: file"):
             load_weights(model, weights, skeleton=load_skeleton("H36M-17"))
+
+
+@torch.no_grad()
+def test_a_model_of_single_frames_begins_clips_with_what_it_knows():
+    H36M = load_skeleton("H36M-17")
+    single, model = small_model("H36M-17", maxlen=1), small_model("H36M-17")
+    for block in (*single.blocks_st, *single.blocks_ts):  # as after training: values that matter
+        torch.nn.init.orthogonal_(block.attn_t.qkv.weight)
+        torch.nn.init.orthogonal_(block.attn_t.proj.weight)
+    torch.nn.init.normal_(single.joints_embed.weight)
+    clip = torch.rand(2, 9, 17, 3)
+    wanted = single(clip.reshape(18, 1, 17, 3)).reshape(2, 9, 17, 3)
+
+    def off() -> float:
+        return float((model(clip) - wanted).abs().mean() / wanted.std())
+
+    load_weights(model, single.state_dict(), skeleton=H36M, fit_frames=True)
+    begun = off()
+    for block in (*model.blocks_st, *model.blocks_ts):
+        torch.nn.init.zeros_(block.attn_t.qkv.weight[:32])  # queries and keys: every frame counts the same
+    assert begun < 0.5 * off()
+    still = clip[:, :1].expand(2, 9, 17, 3)
+    load_weights(model, single.state_dict(), skeleton=H36M, fit_frames=True)
+    assert torch.allclose(model(still), single(clip[:, :1]).expand(2, 9, 17, 3), atol=1e-5)
