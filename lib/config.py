@@ -200,9 +200,9 @@ def _set_in_block(raw: dict[str, Any], path: list[str], value: Any, schema: type
 
 def _with_key(block: Any, path: list[str], value: Any) -> dict[str, Any]:
     """A copy of a block with one key set, which may lie in a block within it."""
-    block = dict(block) if isinstance(block, dict) else {}
-    block[path[0]] = _with_key(block.get(path[0]), path[1:], value) if path[1:] else value
-    return block
+    copied: dict[str, Any] = dict(block) if isinstance(block, dict) else {}
+    copied[path[0]] = _with_key(copied.get(path[0]), path[1:], value) if path[1:] else value
+    return copied
 
 
 def _mistake(parsed: ParsedYaml, name: str, path: KeyPath, text: str) -> Mistake:

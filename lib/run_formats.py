@@ -77,8 +77,9 @@ def join_formats(formats: Sequence[RunFormat], pretrained: dict[str, Any] | None
     joint by joint.
     """
     main, *others = formats
+    config = main.config
     for other in others:
-        share_layers(main.model, other.model, other.name, other.config.format_layers)
+        share_layers(main.model, other.model, other.name, config.format_layers)
         if pretrained and load_own_layers(main.model, other.name, pretrained):
             logger.info(f"{other.name}: its own layers come from the checkpoint")
             continue

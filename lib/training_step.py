@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lib import engine
-from lib.data.augment import Augment
 from lib.data.build import build_augment
 from lib.data.targets import relative_target
 from lib.errors import UserError
@@ -33,11 +32,10 @@ class TrainingStep:
         self.predict: nn.Module = ByFormat({each.name: compiled(each.model) for each in formats})
         if runtime.world_size > 1:  # a step leaves the other formats' own layers out
             self.predict = DistributedDataParallel(self.predict, find_unused_parameters=len(formats) > 1)
-        self.augment: dict[str, Augment] = {
-            each.name: build_augment(each.config, each.skeleton) for each in formats
-        }
-        self.losses = {each.name: WeightedLosses(each.skeleton, each.config.losses) for each in formats}
-        self.losses_2d = {each.name: WeightedLosses(each.skeleton, {"weighted_2d": 1.0}) for each in formats}
+        terms = [(each.name, each.skeleton, each.config) for each in formats]
+        self.augment = {name: build_augment(config, skeleton) for name, skeleton, config in terms}
+        self.losses = {name: WeightedLosses(skeleton, config.losses) for name, skeleton, config in terms}
+        self.losses_2d = {name: WeightedLosses(skeleton, {"weighted_2d": 1.0}) for name, skeleton, _ in terms}
 
     def __call__(
         self, clips: Any, ids: Tensor, state: TrainingState, learning_rate: float
