@@ -150,7 +150,7 @@ def load_weights(
         raise UserError(_misfit_message([*misfits, *report.unused], weights, target, skeleton))
     for name, value in target.items():
         if name == "pos_embed" and name in weights and discard_last_layer and source_skeleton is not None:
-            report.by_joint[name] = _copy_rows(value, weights[name], skeleton, source_skeleton)
+            report.by_joint[name] = copy_rows(value, weights[name], skeleton, source_skeleton)
         elif name in misfits:
             report.initial.append(name)
         else:
@@ -195,7 +195,7 @@ def check_meta(meta: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @torch.no_grad()
-def _copy_rows(target: Tensor, source: Tensor, skeleton: Skeleton, source_skeleton: Skeleton) -> list[str]:
+def copy_rows(target: Tensor, source: Tensor, skeleton: Skeleton, source_skeleton: Skeleton) -> list[str]:
     """Copy the embedding rows (1, J, C) of joints that both formats have; returns their canonical names."""
     if source.shape[1] != source_skeleton.num_joints or source.shape[2] != target.shape[2]:
         raise UserError(

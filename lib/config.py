@@ -17,14 +17,15 @@ import yaml
 from easydict import EasyDict
 
 from lib import legacy
-from lib.config_checks import KeyPath, contradictions, schema_findings, skeleton_findings, unused_keys
+from lib.config_checks import KeyPath
+from lib.config_formats import resolved_formats
 from lib.config_schema import SCHEMAS, Keys
-from lib.config_text import sections
+from lib.config_values import check_values, merged
 from lib.config_yaml import Mistake, ParsedYaml, parse_scalar, parse_value, read_yaml
 from lib.errors import UserError
 from lib.files import atomic_write_text
-from lib.hands import hands_of, is_hand_format
-from lib.skeleton import Skeleton, load_skeleton
+from lib.hands import is_hand_format
+from lib.skeleton import load_skeleton
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def _read_with_bases(path: Path, above: tuple[Path, ...]) -> ParsedYaml:
     below = _read_with_bases(path.parent / base, (*above, path))
     _name_losses_anew(parsed, below.values)
     return ParsedYaml(
-        _merged(below.values, parsed.values), below.places | parsed.places, below.mistakes + parsed.mistakes
+        merged(below.values, parsed.values), below.places | parsed.places, below.mistakes + parsed.mistakes
     )
 
 
@@ -119,14 +120,6 @@ def _name_losses_anew(parsed: ParsedYaml, below: dict[str, Any]) -> None:
             parsed.mistakes.append(Mistake(*place, text))
         parsed.values["losses"] = own = {**own, loss: value}
         parsed.places[("losses", loss)] = place
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = below | above
-    for key in below.keys() & above.keys():
-        if isinstance(below[key], dict) and isinstance(above[key], dict):
-            merged[key] = _merged(below[key], above[key])
-    return merged
 
 
 def parse_overrides(overrides: Iterable[str] | Mapping[str, Any], flag: str = OVERRIDE) -> dict[str, Any]:
@@ -160,27 +153,21 @@ def _resolve(parsed: ParsedYaml, in_blocks: Mapping[str, Any], name: str, task: 
         _set_in_block(raw, key.split("."), value, schema)
         parsed.places[tuple(key.split("."))] = (OVERRIDE, 0)
 
-    findings = schema_findings(schema, raw)
-    wrong = {str(path[0]) for path, _ in findings}
-    # a key that is wrong or missing takes no part in what follows; required ones need a stand-in
-    stand_ins = {key: "worker" for key, field in schema.model_fields.items() if field.is_required()}
-    right = {key: value for key, value in raw.items() if key not in wrong}
-    values = schema.model_validate(stand_ins | right).model_dump()
-    skeleton, against, skeleton_notes = skeleton_findings(values, wrong)
-    findings += [*contradictions(values, wrong, skeleton), *against]
-    unused = dict(unused_keys(schema, values, wrong)) if "reader" in values else {}
+    checked = check_values(schema, raw)
+    formats, in_formats, format_notes = resolved_formats(checked, raw)
+    findings = checked.findings + in_formats
     if not legacy.is_old(parsed.values):
-        findings += [(path, text) for path, text in unused.items() if _beside_reader(parsed, name, path)]
+        findings += [
+            (path, text) for path, text in checked.unused.items() if _beside_reader(parsed, name, path)
+        ]
     if findings or parsed.mistakes:
         shown = ParsedYaml(parsed.values | raw, parsed.places)
         found_here = [_mistake(shown, name, path, text) for path, text in findings]
         raise ConfigError(name, parsed.mistakes + found_here)
-    assert skeleton is not None
-    for note in notes + skeleton_notes:
+    for note in notes + checked.notes + format_notes:
         logger.warning("%s: %s", name, note)
-    defaults = schema.model_validate(stand_ins).model_dump()
-    values |= {str(key): defaults[str(key)] for (key,) in unused}
-    return EasyDict(_filled(values, skeleton, schema))
+    values = checked.filled()
+    return EasyDict(values | {"formats": formats} if "formats" in values else values)
 
 
 def _beside_reader(parsed: ParsedYaml, name: str, path: KeyPath) -> bool:
@@ -208,20 +195,14 @@ def _set_in_block(raw: dict[str, Any], path: list[str], value: Any, schema: type
     if block is None and key in schema.model_fields:
         default = schema.model_fields[key].get_default()
         block = default.model_dump() if isinstance(default, Keys) else default
-    raw[key] = {**(block if isinstance(block, dict) else {}), ".".join(path[1:]): value}
+    raw[key] = _with_key(block, path[1:], value)
 
 
-def _filled(values: dict[str, Any], skeleton: Skeleton, schema: type[Keys]) -> dict[str, Any]:
-    """Values in the order of reading, with everything that follows from other keys."""
-    if not values["joint_format"].lower().endswith((".yaml", ".yml")):
-        values["joint_format"] = skeleton.name
-    values |= {"num_joints": skeleton.num_joints, "root": list(skeleton.root), "root_idx": skeleton.root_idx}
-    values["eval_batch_size"] = values["eval_batch_size"] or values["batch_size"]
-    if values["flip"] is None:
-        values["flip"] = len(hands_of(skeleton)) == 2
-    if "skip_sources" in values and values["skip_sources"] is None:
-        values["skip_sources"] = list(legacy.H36M_FAULTY_SOURCES) if values["reader"] == "h36m" else []
-    return {key: values[key] for _, keys in sections(schema) for key in keys}
+def _with_key(block: Any, path: list[str], value: Any) -> dict[str, Any]:
+    """A copy of a block with one key set, which may lie in a block within it."""
+    copied: dict[str, Any] = dict(block) if isinstance(block, dict) else {}
+    copied[path[0]] = _with_key(copied.get(path[0]), path[1:], value) if path[1:] else value
+    return copied
 
 
 def _mistake(parsed: ParsedYaml, name: str, path: KeyPath, text: str) -> Mistake:

@@ -122,6 +122,22 @@ class ModelKeys(Keys):
     """Add the root-relative input x, y to the output; False for MotionBERT's weights."""
 
 
+def no_null_blocks(value: Any) -> Any:
+    """A format with nothing of its own may stand as ``RTM-24:`` alone."""
+    return {key: block or {} for key, block in value.items()} if isinstance(value, dict) else value
+
+
+class FormatKeys(Keys):
+    """Several joint formats"""
+
+    formats: Annotated[dict[str, dict[str, Any]], BeforeValidator(no_null_blocks)] = {}
+    """Further joint formats that the same backbone learns in turns with `joint_format`, each with a block of the keys
+    that differ for it: those of data, augmentation and losses, `upright`, `steps_per_epoch`, `eval_flip`,
+    `pck_threshold_mm`. See [pretraining.md](pretraining.md)."""
+    format_layers: Literal["embedding", "head"] = "embedding"
+    """What each format has of its own: its `embedding` of joints, or also the last layer (`head`)."""
+
+
 class LossKeys(Keys):
     """Losses"""
 

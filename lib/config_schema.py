@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from lib.config_blocks import (
     AugmentationKeys,
     Count,
+    FormatKeys,
     Interval,
     Keys,
     LossKeys,
@@ -222,7 +223,7 @@ class PoseRunKeys(RunKeys):
     """Distance under which a joint counts as found (PCK), and the end of the curve of the AUC."""
 
 
-class Pose3DConfig(DataKeys, AugmentationKeys, PoseModelKeys, LossKeys, PoseRunKeys):
+class Pose3DConfig(DataKeys, AugmentationKeys, PoseModelKeys, FormatKeys, LossKeys, PoseRunKeys):
     """3D pose: train.py"""
 
     task: Literal["pose3d"] = "pose3d"

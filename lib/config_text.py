@@ -79,7 +79,8 @@ def values_text(annotation: Any) -> str:
     if get_origin(plain) is Literal:
         text = "one of " + ", ".join(choices(plain)) if len(choices(plain)) > 1 else choices(plain)[0]
     elif get_origin(plain) is dict:
-        text = "a block of name: weight lines"
+        number = get_args(plain)[1] is not Any and get_origin(get_args(plain)[1]) is not dict
+        text = "a block of name: weight lines" if number else "a block of key: value lines"
     elif inner == Interval:
         text = "a list of two numbers greater than 0"
     elif get_origin(plain) is list:
@@ -142,10 +143,12 @@ def _is_own(schema: type[Keys], above: type[Keys], key: str) -> bool:
 _INTRODUCTION = """\
 Made from `lib/config_schema.py` by `lib.config_text.config_reference`; a test holds it up to date.
 
-A config is one YAML file. Keys are flat; only `losses`, `worker`, `rokoko`, `parts` and `sets` hold keys of their own.
+A config is one YAML file. Keys are flat; only `losses`, `worker`, `rokoko`, `parts`, `formats` and `sets` hold keys of
+their own.
 
 - `base: other.yaml`, relative to the file, inherits from another config; blocks are merged key by key.
-- `--set key=value` overrides a key, `--set losses.velocity=10` a key of a block. It may stand several times.
+- `--set key=value` overrides a key, `--set losses.velocity=10` a key of a block, `--set formats.RTM-24.fps=30`
+  one of a format. It may stand several times.
 - `--print_config` shows what comes out of all that. It lies beside each checkpoint as `config.yaml`.
 - All mistakes of a file are reported at once, with their lines. Unknown and doubled keys are mistakes.
 - MotionBERT's own keys (`lambda_scale`, `lambda_3d_velocity`, ...) and its files without `joint_format` and
@@ -158,7 +161,7 @@ def _table(schema: type[Keys], keys: list[str]) -> list[str]:
         field = schema.model_fields[key]
         value = field.get_default()
         if isinstance(value, dict):
-            value = ", ".join(f"{name}: {number}" for name, number in value.items())
+            value = ", ".join(f"{name}: {number}" for name, number in value.items()) or "none"
         elif isinstance(value, list):
             value = ", ".join(value) or "none"
         default = {True: "required", False: "null" if value is None else str(value)}[field.is_required()]

@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lib.checkpoint import check_meta, save_checkpoint
+from lib.checkpoint_formats import format_meta
 from lib.engine import AveragedWeights, LearningRate, Runtime, StopRequest
 from lib.run_folder import RunFolder
 from lib.tracking import NullTracker, Tracker
@@ -94,6 +95,10 @@ class Training:
     runtime: Runtime
     weights_key: str = "model_pos"
     """Where MotionBERT keeps the weights: ``model_pos`` of a lifter, ``model`` of a mesh model."""
+    best_by: str = "mpjpe_mm"
+    """Figure of a validation whose lowest value makes the best checkpoint."""
+    format_metas: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """``meta`` of each joint format that is taught beside the main one."""
 
     def place(self, start: dict[str, Any] | None) -> TrainingState:
         """The run's place: its beginning, or that of a checkpoint, whose weights and optimizer are put back.
@@ -103,6 +108,8 @@ class Training:
         if start is None:
             return TrainingState()
         check_meta(start.get("meta", {}), self.meta)
+        for name, expected in self.format_metas.items():
+            check_meta(format_meta(start, name), expected)
         steps = self.schedule.steps(self.data)
         state = continue_from(start, self.model, self.optimizer, self.average, steps)
         if not self.folder.best.exists():
@@ -121,7 +128,13 @@ class Training:
         """Write the checkpoint of this moment, in the main process."""
         if self.runtime.is_main:
             checkpoint = make_checkpoint(
-                self.model, self.optimizer, self.average, state, self.meta, self.weights_key
+                self.model,
+                self.optimizer,
+                self.average,
+                state,
+                self.meta,
+                self.weights_key,
+                self.format_metas,
             )
             for path in paths:
                 save_checkpoint(path, checkpoint)
@@ -137,7 +150,7 @@ class Training:
         """Train from the place ``state`` to the end; False if the run was asked to stop before.
 
         ``step(set, clip numbers, state, learning rate)`` gives the losses; ``measure()`` what a validation found,
-        of which the lowest ``mpjpe_mm`` is kept as the best checkpoint (None: the last one is).
+        of which the lowest ``best_by`` is kept as the best checkpoint (None: the last one is).
         """
         schedule, folder, runtime = self.schedule, self.folder, self.runtime
         stop = StopRequest()
@@ -173,8 +186,8 @@ class Training:
                     with self.average.swapped_into(self.model) if self.average else nullcontext():
                         measured = measure()
                     row |= {f"validation/{name}": value for name, value in measured.items()}
-                    if measured["mpjpe_mm"] < state.best_mm:
-                        state.best_mm = measured["mpjpe_mm"]
+                    if measured[self.best_by] < state.best_mm:
+                        state.best_mm = measured[self.best_by]
                         keep.append(folder.best)
                 tracker.log(row, state.step)
                 tracker.draw()

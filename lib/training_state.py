@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lib.checkpoint import model_weights
+from lib.checkpoint_formats import all_weights, format_entries, split_by_format
 from lib.engine import AveragedWeights
 from lib.errors import UserError
 
@@ -49,24 +49,28 @@ def make_checkpoint(
     state: TrainingState,
     meta: dict[str, Any],
     weights_key: str,
+    format_metas: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """Checkpoint dict in MotionBERT's layout, with what an exact continuation needs beside it.
 
     ``weights_key`` (model_pos, or model for a mesh) holds the weights that evaluate best: the averaged ones if there
-    are any, with the ones under training beside them as ``training_weights``.
+    are any, with the ones under training beside them as ``training_weights``. The weights that further joint formats
+    have of their own stand under ``formats``, with ``format_metas``.
     """
     own = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    best = own if average is None else {name: value.cpu().clone() for name, value in average.weights.items()}
+    weights, weights_of_formats = split_by_format(best)
     checkpoint = {
         "epoch": state.epoch,
         "lr": optimizer.param_groups[0]["lr"],
         "optimizer": optimizer.state_dict(),
-        weights_key: own,
+        weights_key: weights,
         "min_loss": state.best_mm,
         "meta": meta,
         "progress": asdict(state),
+        **format_entries(weights_of_formats, format_metas),
     }
     if average is not None:
-        checkpoint[weights_key] = {name: value.cpu().clone() for name, value in average.weights.items()}
         checkpoint["training_weights"] = own
         checkpoint["average_updates"] = average.updates
     return checkpoint
@@ -85,7 +89,7 @@ def continue_from(
     it names. Raises ``UserError`` if
     weights or optimizer are of another model.
     """
-    weights = model_weights(checkpoint)
+    weights = all_weights(checkpoint)
     try:
         model.load_state_dict(checkpoint.get("training_weights", weights))
         optimizer.load_state_dict(checkpoint["optimizer"])

@@ -20,6 +20,7 @@ LAYERS = [
         *[
             "engine",
             "checkpoint",
+            "checkpoint_formats",
             "shipped",
             "weight_file",
             "training_state",
@@ -32,7 +33,16 @@ LAYERS = [
     ],
     ["data", "model"],
     ["pose_result"],
-    ["evaluate", "evaluation_set", "mesh_evaluation", "mesh_report", "report", "ergo"],
+    [
+        "evaluate",
+        "evaluation_set",
+        "run_formats",
+        "training_step",
+        "mesh_evaluation",
+        "mesh_report",
+        "report",
+        "ergo",
+    ],
     ["comparison", "judging"],
     ["wild"],
 ]

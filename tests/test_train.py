@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import train
-from lib import engine
+from lib import engine, training_step
 from lib.checkpoint import load_checkpoint
 from lib.errors import UserError
 from lib.model.DSTformer import DSTformer
@@ -173,7 +173,7 @@ def test_17_joints_are_the_start_of_66(whole_run, tmp_path, caplog):
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_sources(tmp_path, monkeypatch):
     config = write_config(tmp_path)
-    monkeypatch.setattr(train, "relative_target", lambda target, *_: target * float("nan"))
+    monkeypatch.setattr(training_step, "relative_target", lambda target, *_: target * float("nan"))
     with pytest.raises(UserError, match=r"loss is nan at step 0.*clips of \S+"):
         run(config, tmp_path / "run")
 

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import engine
 from lib.checkpoint import load_checkpoint
+from lib.checkpoint_formats import checkpoint_of_format
 from lib.config import load_config
 from lib.data.build import build_motion
 from lib.data.checks import check_motion, raise_or_log
@@ -160,11 +161,11 @@ def load_models(texts: list[str], configs: dict[str, str], device: str | None) -
         if name in models:
             raise UserError(f"-e: two models are called {name}; give them names, as in NAME={path}")
         file = Path(configs.get(name, weights.parent / "config.yaml"))
-        checkpoint = load_checkpoint(weights)
         if not file.is_file():
             raise UserError(f"{file} is not there: name the config of the run with --config {name}=FILE")
         config = load_config(file)
         skeleton = load_skeleton(config.joint_format).with_root(*config.root)
+        checkpoint = checkpoint_of_format(load_checkpoint(weights), skeleton.name)
         runtime = engine.start_runtime(config.precision, device, config.threads)
         models[name] = Model(name, config, checkpoint, skeleton, runtime)
     for name in configs:

@@ -27,7 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import engine
 from lib.checkpoint import load_checkpoint, model_weights
+from lib.checkpoint_formats import checkpoint_of_format
 from lib.config import dump_config, load_config
+from lib.config_formats import format_config
 from lib.config_schema import SCHEMAS, PoseModelKeys
 from lib.data.build import build_motion
 from lib.data.motion import Motion
@@ -64,6 +66,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     add("checkpoint", metavar="CHECKPOINT", help="of train.py or train_hand.py")
     add("--name", required=True, help="what flags will call it: small letters, digits, - and _")
     add("--config", metavar="FILE", help="its YAML [config.yaml beside the checkpoint]")
+    add("--joint_format", metavar="NAME", help="of a run of several formats, the one to ship [the main one]")
     add("--out", default=str(FOLDER), metavar="FOLDER", help="where its folder is made [data/models]")
     add("--summary", required=True, metavar="TEXT", help="first line of the card")
     add("--licence", required=True, metavar="TEXT", help="of the weights")
@@ -93,7 +96,8 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"{folder} is there already: choose another --name, or replace it with --force")
     figures = figures_table(arguments.metrics)
     source = Path(arguments.checkpoint)
-    config = load_config(arguments.config or source.with_name("config.yaml"))
+    of_run = load_config(arguments.config or source.with_name("config.yaml"))
+    config = format_config(of_run, arguments.joint_format) if arguments.joint_format else of_run
     checkpoint = load_checkpoint(source)
     if config.task == "mesh" or not checkpoint.get("meta"):
         raise UserError(f"{source}: only models of joints are shipped, with the meta that train.py writes")
@@ -102,6 +106,7 @@ def main(argv: list[str] | None = None) -> int:
             f"joint format {config.joint_format}: it must be one of configs/skeletons to be shipped"
         )
     skeleton = load_skeleton(config.joint_format).with_root(*config.root)
+    checkpoint = checkpoint_of_format(checkpoint, skeleton.name)
     with atomic_path(folder) as made:
         made.mkdir()
         save_weight_file(made / WEIGHTS, model_weights(checkpoint), checkpoint["meta"])
@@ -113,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"half precision moves a joint by up to {moved.max():.3g} % of the pose's size, --tolerance is "
                 f"{arguments.tolerance:g} %: nothing was written"
             )
-        text = card(arguments, config, checkpoint, skeleton, figures, moved, made / WEIGHTS)
+        text = card(arguments, config, of_run, checkpoint, skeleton, figures, moved, made / WEIGHTS)
         (made / CARD).write_text(text, encoding="utf-8")
     print(f"{folder}: half precision moves joints by up to {moved.max():.3f} % of the pose's size")
     return 0
@@ -176,13 +181,14 @@ def cell(value: float | None) -> str:
 def card(
     arguments: argparse.Namespace,
     config: Any,
+    of_run: Any,
     checkpoint: Mapping[str, Any],
     skeleton: Skeleton,
     figures: str,
     moved: np.ndarray,
     weights: Path,
 ) -> str:
-    """Text of the card, from the template."""
+    """Text of the card, from the template; ``of_run`` is the config of the run, which may be of several formats."""
     meta, num_parameters = weight_file_header(weights)
     more = Path(arguments.more).read_text(encoding="utf-8") if arguments.more else ""
     rate = f"trained at {meta['fps']:g} frames/s" if meta.get("fps") else "of any frame rate"
@@ -208,7 +214,7 @@ def card(
             f"Beside the weights in single precision, on {len(moved)} frames of built-in motion: no joint moves by "
             f"more than {moved.max():.3f} % of the largest extent of its pose, on average by {moved.mean():.4f} %."
         ),
-        config=dump_config(training_keys(config)).rstrip(),
+        config=dump_config(training_keys(of_run)).rstrip(),
     )
 
 

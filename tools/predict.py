@@ -25,6 +25,7 @@ from lib import engine
 from lib.body import load_body
 from lib.body_regressor import keypoint_regressor
 from lib.checkpoint import check_meta, load_checkpoint, load_weights, model_weights, source_skeleton_of
+from lib.checkpoint_formats import checkpoint_of_format
 from lib.config import load_config
 from lib.data.build import build_motion
 from lib.data.mesh_clips import MeshClips
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
     data = load_config(arguments.data) if arguments.data else config
     runtime = engine.start_runtime(config.precision, arguments.device, config.threads)
     skeleton = load_skeleton(config.joint_format).with_root(*config.root)
-    checkpoint = load_checkpoint(arguments.evaluate)
+    checkpoint = checkpoint_of_format(load_checkpoint(arguments.evaluate), skeleton.name)
     motion = motion_of_set(data, arguments.split)
     frames = frames_within_videos(motion)
     motion = converted(motion, skeleton)

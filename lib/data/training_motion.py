@@ -30,7 +30,7 @@ class TrainingMotion:
         if reader == "several":
             parts = [{**part, **shared} for part in parts_of(config["parts"], config["train_split"])]
         self._parts = [(part, part["reader"] if reader == "several" else reader) for part in parts]
-        self._skeleton, self._split, self.fresh = skeleton, config["train_split"], config["fresh"]
+        self.skeleton, self._split, self.fresh = skeleton, config["train_split"], config["fresh"]
         self._kept: dict[int, Motion] = {}
 
     def of(self, epoch: int) -> list[Motion]:
@@ -44,8 +44,8 @@ class TrainingMotion:
         if self.fresh and is_generated(reader):
             worker = config["worker"]
             config = {**config, "worker": {**worker, "seed": seed_of_epoch(worker["seed"], epoch)}}
-            return build_motion(config, self._skeleton, self._split, reader)
-        return self._kept.setdefault(number, build_motion(config, self._skeleton, self._split, reader))
+            return build_motion(config, self.skeleton, self._split, reader)
+        return self._kept.setdefault(number, build_motion(config, self.skeleton, self._split, reader))
 
 
 def seed_of_epoch(seed: int, epoch: int) -> int:
@@ -63,6 +63,11 @@ class EpochClips:
         self.motion, self._cut = motion, cut
         self._epoch, self._clips = 0, cut(motion.of(0))
         self._count = len(self._clips)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Joint format of the clips."""
+        return self.motion.skeleton
 
     def show(self, epoch: int) -> EpochClips:
         """These clips, with the motion of an epoch."""

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from lib.checkpoint import check_meta, load_checkpoint, load_weights, model_weights, source_skeleton_of
+from lib.checkpoint_formats import checkpoint_of_format
 from lib.data.training_data import checkpoint_meta
 from lib.engine import Runtime
 from lib.errors import UserError
@@ -92,7 +93,7 @@ def load_lifter(
     ``clip_len``, ``batch_size`` or ``model_fps`` that cannot be.
     """
     check_options(config, clip_len, batch_size, model_fps)
-    checkpoint = load_checkpoint(checkpoint_path)
+    checkpoint = checkpoint_of_format(load_checkpoint(checkpoint_path), skeleton.name)
     meta, weights = checkpoint.get("meta", {}), model_weights(checkpoint)
     check_meta(meta, checkpoint_meta(config, skeleton, fps=None))
     _check_joints(checkpoint_path, weights, skeleton)
