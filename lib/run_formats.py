@@ -84,7 +84,8 @@ def join_formats(formats: Sequence[RunFormat], pretrained: dict[str, Any] | None
             logger.info(f"{other.name}: its own layers come from the checkpoint")
             continue
         joints = start_from_main(main.model, main.skeleton, other.model, other.skeleton)
-        logger.info(f"{other.name}: {len(joints)} joints start as those of {main.name}: {', '.join(joints)}")
+        named = ", ".join(joints) or "none"
+        logger.info(f"{other.name}: {len(joints)} joints start as those of {main.name}: {named}")
     return main.model
 
 
