@@ -9,8 +9,9 @@ from lib.data.build import build_motion
 from lib.data.checks import check_motion
 from lib.data.recorded_errors import load_recorded_errors
 from lib.data.worker.camera import Camera, look_at
+from lib.files import load_pickle
 from lib.skeleton import load_skeleton
-from lib.wild.detectors import DETECTORS
+from lib.wild.detectors import DETECTORS, build_detector, closing_detector
 from lib.wild.picture import draw_colors, studio
 from tools import film_people
 
@@ -81,6 +82,68 @@ def test_the_pickle_is_a_data_set_and_a_source_of_errors(tmp_path, monkeypatch):
         assert wrong == ["2d_against_3d"], "the detector's"
     errors = load_recorded_errors(skeleton, str(tmp_path / "H36M-17.pkl"))
     assert sorted(set(errors._tables["found"].tolist())) == [1, 2, 4, 5]
+
+
+class Farsighted(Nearsighted):
+    """The same, and says that all of its joints are a metre away, where it finds somebody."""
+
+    worlds_m = (np.ones((17, 3)),)
+
+
+def test_the_detectors_own_3d_lies_beside(tmp_path, monkeypatch):
+    flags = ["--joint_format", "H36M-17", "--clips", "2", "--seconds", "1.5", "--fps", "2", "--test", "1"]
+    for name, kind in (("nearsighted", Nearsighted), ("farsighted", Farsighted)):
+        monkeypatch.setitem(DETECTORS._entries, name, kind)
+        assert film_people.main([*flags, "--detector", name, "--out", str(tmp_path / name)]) == 0
+    without, split = (
+        load_pickle(tmp_path / name / "H36M-17.pkl")["test"] for name in ("nearsighted", "farsighted")
+    )
+    assert set(split) - set(without) == {"detector_3d", "detector_3d_format"}
+    assert (split["detector"], split["detector_3d_format"]) == ("farsighted", "COCO-17")
+    assert split["detector_3d"].shape == (6, 17, 3) and len(split["source"]) == 6
+    assert np.isnan(split["detector_3d"][[0, 3]]).all()
+    assert (split["detector_3d"][[1, 2, 4, 5]] == 1000).all()
+    config = {"reader": "pickle", "dt_file": "H36M-17.pkl", "missing": "keep"}
+    one, other = (
+        build_motion(config | {"dt_root": str(tmp_path / name)}, load_skeleton("H36M-17"), "test")
+        for name in ("nearsighted", "farsighted")
+    )
+    assert np.array_equal(one.keypoints, other.keypoints)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_detectors_3d_has_the_axes_of_the_labels(side):
+    """Somebody faces the camera and points to it with one arm; the other one hangs."""
+    other = {"left": "right", "right": "left"}[side]
+    turn = {"left": -1, "right": 1}
+    pose = torch.zeros(1, BODY.num_joints, 3)
+    pose[0, BODY.joint_names.index(f"{side}_shoulder"), 1] = turn[side] * 1.4
+    pose[0, BODY.joint_names.index(f"{other}_shoulder"), 2] = turn[other] * 1.2
+    vertices = BODY(pose.flatten(1), torch.zeros(1, BODY.num_betas))[0].numpy() * 1000
+    position = np.array([300.0, 400.0, 4000.0])  # the unposed body has its middle at the origin
+    camera = Camera("a", (480, 640), 600.0, look_at(position, np.zeros(3)), position)
+    rng = np.random.default_rng(0)
+    with (
+        closing_detector(build_detector("mediapipe")) as detector,
+        studio(BODY, draw_colors(rng, BODY), camera, rng) as shoot,
+    ):
+        _, world_mm = film_people.tallest(detector, shoot(vertices))
+    joints_mm = camera.to_camera(
+        BODY.joints(pose.flatten(1), torch.zeros(1, BODY.num_betas))[0].numpy() * 1000
+    )
+
+    def ways(points: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        limbs = (
+            (f"{side}_shoulder", f"{side}_wrist"),
+            (f"{other}_shoulder", f"{other}_wrist"),
+            ("right_shoulder", "left_shoulder"),
+            ("left_shoulder", "left_ankle"),
+        )
+        return np.stack([points[names.index(b)] - points[names.index(a)] for a, b in limbs])
+
+    found, truth = ways(world_mm, detector.skeleton.canonical), ways(joints_mm, BODY.joint_names)
+    assert truth[0, 2] < -400 and truth[2, 0] > 300 and truth[3, 1] > 1200  # to the camera, right, down
+    assert np.abs(found - truth).max() < 200
 
 
 def test_nobody_to_film_is_a_mistake(tmp_path, capsys):

@@ -13,7 +13,7 @@ import argparse
 import logging
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ from lib.config import load_config
 from lib.data.build import build_motion
 from lib.data.checks import check_motion, raise_or_log
 from lib.data.motion import Motion
+from lib.data.pickle_layout import find_data_file
 from lib.data.readers.pickles import read_pickle
 from lib.data.readers.worker import worker_arguments
 from lib.data.recorded_errors import load_recorded_errors
 from lib.data.worker.generate import make_worker_truth
 from lib.errors import UserError, did_you_mean, error_line
 from lib.evaluate import truth_factor
+from lib.judging.detector_poses import read_detector_poses
 from lib.judging.figures import judgement_figure
 from lib.judging.inputs import INPUTS, ErrorSource
 from lib.judging.judge import BY, JudgedSet, frames_of, judge_set, some_videos
@@ -185,9 +187,7 @@ def load_set(text: str, usual: Skeleton, arguments: argparse.Namespace) -> Judge
     raise_or_log(check_motion(judged.motion))
     if arguments.frames <= 0:
         return judged
-    rows = frames_of(some_videos(judged.motion.videos, arguments.frames))
-    up = None if judged.up is None else judged.up[rows]
-    return replace(judged, motion=judged.motion.select(rows), up=up)
+    return judged.select(frames_of(some_videos(judged.motion.videos, arguments.frames)))
 
 
 def set_of_config(path: str, name: str, usual: Skeleton, arguments: argparse.Namespace) -> JudgedSet:
@@ -213,8 +213,9 @@ def set_of_config(path: str, name: str, usual: Skeleton, arguments: argparse.Nam
 def set_of_pickle(path: str, name: str, usual: Skeleton, arguments: argparse.Namespace) -> JudgedSet:
     skeleton = load_skeleton(arguments.joint_format) if arguments.joint_format else usual
     motion = read_pickle(skeleton, arguments.split, path, fps=arguments.fps)
+    own_3d = read_detector_poses(find_data_file(path), arguments.split, motion.skeleton)
     train = or_none(lambda: read_pickle(skeleton, "train", path))
-    return JudgedSet(name, arguments.split, motion, train=train)
+    return JudgedSet(name, arguments.split, motion, train=train, own_3d=own_3d)
 
 
 def or_none(read: Any) -> Motion | None:

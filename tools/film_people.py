@@ -4,7 +4,8 @@ r"""Drawn people at work before a real detector: data pickles of what it finds, 
 
 The free body does the tasks of the built-in worker motion in drawn clothes before drawn cameras; a detector looks
 at every picture. What it finds, brought into the joint format, becomes ``joint_2d`` and ``confidence``; a frame in
-which it finds nobody has confidence 0. One pickle for each joint format: FOLDER/<joint format>.pkl.
+which it finds nobody has confidence 0. Of a detector that tells 3D by itself (mediapipe) that is kept beside, in its
+own joints: ``detector_3d``. One pickle for each joint format: FOLDER/<joint format>.pkl.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ from lib.data.worker.smpl_motion import body_mm, draw_shape, world_pose
 from lib.errors import UserError, error_line
 from lib.files import atomic_path
 from lib.skeleton import Skeleton, conversion, load_skeleton
-from lib.wild.detectors import DETECTORS, build_detector, closing_detector
+from lib.wild.detectors import DETECTORS, Detector, build_detector, closing_detector
 from lib.wild.picture import draw_colors, studio
 
 SIZES_PX = ((640, 480), (480, 640), (640, 360))  # detectors shrink a person to some 256 px anyway
@@ -70,18 +72,18 @@ def film_session(
             closing_detector(build_detector(options.detector, **options.detector_options)) as detector,
             studio(body, colors, camera, generator) as shoot,
         ):
-            nobody = np.zeros((detector.skeleton.num_joints, 3), np.float32)
             for frame, points in enumerate(vertices):
                 image = shoot(points)
-                people = detector(image)
-                found.append(max(people, key=extent_px) if people else nobody)
+                found.append(tallest(detector, image))
                 if frame == session.frames // 2:
-                    picture = drawn(image, found[-1])
+                    picture = drawn(image, found[-1][0])
+        people, worlds_mm = map(np.stack, zip(*found, strict=True))
         source = f"{session.subject.name}_{number:02d}_{task}"
         yield (
             [
                 video(
-                    np.stack(found),
+                    people,
+                    worlds_mm if hasattr(detector, "worlds_m") else None,
                     detector.skeleton,
                     regressor.skeleton,
                     body_mm(body, pose[part], shape, partial(regressor.of, body)) + offset_mm[part],
@@ -94,15 +96,34 @@ def film_session(
         )
 
 
+def tallest(detector: Detector, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The tallest person of a picture: (J,3) x px, y px, confidence; and in 3D, (J,3) mm as the detector tells it.
+
+    Nobody is zeros and NaN; so is the 3D, x right, y down, z away from the camera, where the detector tells none.
+    """
+    people = detector(image)
+    world_mm = np.full((detector.skeleton.num_joints, 3), np.nan, np.float32)
+    if not people:
+        return np.zeros_like(world_mm), world_mm
+    number = int(np.argmax([extent_px(person) for person in people]))
+    if hasattr(detector, "worlds_m"):
+        world_mm = 1000 * detector.worlds_m[number]
+    return people[number], world_mm
+
+
 def video(
     found: np.ndarray,
+    worlds_mm: np.ndarray | None,
     source_format: Skeleton,
     skeleton: Skeleton,
     joints_mm: np.ndarray,
     camera: Camera,
     texts: dict[str, str],
 ) -> Video:
-    """One video in the pickle's layout; a joint that was not found, or cannot be made, has confidence 0."""
+    """One video in the pickle's layout; a joint that was not found, or cannot be made, has confidence 0.
+
+    found (F,K,3) px and confidence, worlds_mm (F,K,3) or None, of the source format; joints_mm (F,J,3) in the world.
+    """
     xy, confidence = conversion(source_format, skeleton, allow_missing=True, log=False).apply(
         found[..., :2], found[..., 2]
     )
@@ -116,9 +137,11 @@ def video(
         "joints_2.5d_image": image * factor[:, None, None],
         "size_px": np.broadcast_to(camera.size_px, (len(image), 2)),
     }
-    return {key: array.astype(np.float32) for key, array in arrays.items()} | {
-        key: [text] * len(image) for key, text in {**texts, "camera_name": camera.name}.items()
-    }
+    own_3d: Video = {}
+    if worlds_mm is not None:
+        arrays["detector_3d"], own_3d["detector_3d_format"] = worlds_mm, source_format.name
+    lists = {key: [text] * len(image) for key, text in {**texts, "camera_name": camera.name}.items()}
+    return {key: array.astype(np.float32) for key, array in arrays.items()} | lists | own_3d
 
 
 def extent_px(person: np.ndarray) -> float:
@@ -138,14 +161,16 @@ def drawn(image: np.ndarray, person: np.ndarray) -> np.ndarray:
     return cv2.resize(square, (320, 320), interpolation=cv2.INTER_AREA)
 
 
-def joined(videos: Sequence[Video], fps: float) -> Video:
-    """One split of the pickle from its videos."""
-    return {
-        key: np.concatenate([video[key] for video in videos])
-        if isinstance(value, np.ndarray)
-        else [text for video in videos for text in video[key]]
-        for key, value in videos[0].items()
-    } | {"fps": fps}
+def joined(videos: Sequence[Video]) -> Video:
+    """One split of the pickle from its videos: arrays and lists one after the other, a text as it is."""
+    split: Video = {}
+    for key, value in videos[0].items():
+        values = [video[key] for video in videos]
+        if isinstance(value, np.ndarray):
+            split[key] = np.concatenate(values)
+        else:
+            split[key] = [*chain(*values)] if isinstance(value, list) else value
+    return split
 
 
 def summary(name: str, split: str, data: Video) -> str:
@@ -202,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number, regressor in enumerate(regressors):
             name = regressor.skeleton.name
             splits = {
-                split: joined([videos[number] for videos in filmed], options.fps)
+                split: joined([videos[number] for videos in filmed])
+                | {"fps": options.fps, "detector": options.detector}
                 for split, filmed in parts.items()
             }
             with atomic_path(options.out / f"{name}.pkl") as path, path.open("wb") as file:

@@ -4,7 +4,8 @@ Keys of a split: joint_2d (F,J,2) px, confidence (F,J) or (F,J,1), joint3d_image
 source, action, 2.5d_factor (F,) mm per px, joints_2.5d_image (F,J,3) mm. Only joint_2d and source must be
 there. Mesh sets add smpl_pose (F,72), axis-angle in camera axes, and smpl_shape (F,10). Ours may add size_px
 (2,) or (F,2), fps (one number, or one for each frame) and derived_joints (names); those of hands side, left or
-right (one word, or one for each frame), or joint_format, Hand-21-left.
+right (one word, or one for each frame), or joint_format, Hand-21-left. Judging alone takes detector_3d (F,K,3) mm, 3D
+that the detector tells by itself, with the names detector_3d_format and detector.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.comparison.figures import COLORS
 from lib.judging.breakdowns import VIEWS
-from lib.judging.rows import ACCELERATION, ALL, CLIP_LENGTH, FRAME_RATE, MEASURES, VIEW, Row
+from lib.judging.rows import ACCELERATION, CLIP_LENGTH, FRAME_RATE, MEASURES, VIEW, WHOLE, Row
 
 DASHES = ("-", "--", ":", "-.")
 # breakdown, measure, title, label of its axis
@@ -71,7 +71,7 @@ def _sectors() -> np.ndarray:
 
 def _styles(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """Colour and dash of each lifter and input, by the name of its column."""
-    rows = [row for row in rows if row.by != ALL]
+    rows = [row for row in rows if row.by not in WHOLE]
     lifters, inputs = (
         [*dict.fromkeys(names)] for names in zip(*((r.lifter, r.input) for r in rows), strict=True)
     )

@@ -6,8 +6,8 @@ Letters: F frames, J joints, V videos.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lib.data.pickle_layout import every_nth_frame
 from lib.errors import UserError
 from lib.evaluate import baselines_mm, kept_frames
 from lib.judging.breakdowns import BREAKDOWNS
+from lib.judging.detector_poses import DetectorPoses
 from lib.judging.inputs import ErrorSource, make_input, usual_inputs
 from lib.judging.report import Judgement
 from lib.judging.rows import CLIP_LENGTH, FRAME_RATE, FrameErrors, frame_errors
@@ -42,7 +43,10 @@ class Lifter(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class JudgedSet:
-    """A split with labels in mm; up (F,3) in camera axes where it is known; train: frames of its training split."""
+    """A split with labels in mm; up (F,3) in camera axes where it is known; train: frames of its training split.
+
+    own_3d: what the detector that its 2D comes from tells in 3D, where that is known.
+    """
 
     name: str
     split: str
@@ -50,6 +54,13 @@ class JudgedSet:
     up: np.ndarray | None = None
     train: Motion | None = None
     skip_sources: tuple[str, ...] = ()
+    own_3d: DetectorPoses | None = None
+
+    def select(self, frames: Any) -> JudgedSet:
+        """The frames of a slice, index array or mask, in that order."""
+        up = None if self.up is None else self.up[frames]
+        own_3d = None if self.own_3d is None else self.own_3d.select(frames)
+        return replace(self, motion=self.motion.select(frames), up=up, own_3d=own_3d)
 
     def kept(self, motion: Motion) -> np.ndarray:
         """Frames (F,) bool of the motion as given that count: those in which the detector found somebody."""
@@ -74,6 +85,8 @@ class JudgedSet:
             notes.append(
                 "lifters of other joints are measured on their own: tools/compare.py compares those that all have"
             )
+        if self.own_3d is not None:
+            notes += self.own_3d.notes()
         if self.train is None:
             notes.append("no mean pose: the set has no training split with labels in mm")
         if self.motion.fps is None:
@@ -96,7 +109,7 @@ def judge_set(
     Lifters are shown about ``sweep_frames`` frames (0: all) for each clip length and frame rate. Raises ``UserError``
     for an input that cannot be made, and for a second set of the same name.
     """
-    motion, name = judged.motion, judged.name
+    motion, name, own_3d = judged.motion, judged.name, judged.own_3d
     if name in judgement.about:
         raise UserError(f"--data: two sets are called {name}; give them names, as in NAME=FILE")
     judgement.add_set(name, judged.about(), judged.notes(lifters))
@@ -113,8 +126,11 @@ def judge_set(
                 judgement.rows.append(errors.row())
         for lifter in lifters:
             labels = {"set": name, "lifter": lifter.name, "input": kind}
-            errors = judge(lifter, seen, kept, labels)
+            joints_mm, told = lifter(seen)
+            errors = frame_errors(joints_mm, told, lifter.skeleton, kept, **labels)
             judgement.rows.append(errors.row())
+            if own_3d is not None and lifter.skeleton.name == motion.skeleton.name:
+                judgement.rows.append(own_3d.common_row(joints_mm, told, kept, labels))
             for each, found in groups.items():
                 judgement.rows += errors.rows_of(each, found)
             if CLIP_LENGTH in by:
@@ -123,6 +139,9 @@ def judge_set(
             if FRAME_RATE in by:
                 for fps, errors in by_frame_rate(judged, seen, lifter, sweep_frames, labels):
                     judgement.rows.append(errors.row(FRAME_RATE, f"{fps:g}"))
+    if own_3d is not None:
+        groups = {each: BREAKDOWNS.get(each)(motion, judged.up) for each in by if each in BREAKDOWNS}
+        judgement.rows += own_3d.rows(motion, kept, groups, name)
 
 
 def judge(

@@ -13,7 +13,7 @@ from typing import Any
 
 from lib.comparison.tables import Table, aligned_text
 from lib.files import atomic_write_bytes, atomic_write_text
-from lib.judging.rows import ACCELERATION, ALL, FRAME_RATE, MEASURES, Row, worst_views
+from lib.judging.rows import ACCELERATION, ALL, COMMON, FRAME_RATE, MEASURES, WHOLE, Row, worst_views
 
 MANY_GROUPS = 40  # tasks of a set that names hundreds; the CSV has them all
 
@@ -42,10 +42,13 @@ def judgement_text(judgement: Judgement) -> str:
 
 def _set_text(judgement: Judgement, name: str) -> str:
     rows = [row for row in judgement.rows if row.set == name]
-    parts = [f"{name}: {judgement.about[name]}", aligned_text(_lifters_table(rows))]
-    baselines = {row.column for row in rows} - {row.column for row in rows if row.by not in (ALL,)}
+    parts = [f"{name}: {judgement.about[name]}", aligned_text(_lifters_table(rows, ALL))]
+    for own_format in dict.fromkeys(row.group for row in rows if row.by == COMMON):
+        title = f"On the joints that {own_format} has exactly, in the frames in which its detector found the person"
+        parts.append(f"{title}\n" + aligned_text(_lifters_table(rows, COMMON)))
+    baselines = {row.column for row in rows} - {row.column for row in rows if row.by not in WHOLE}
     shown = [row for row in rows if row.column not in baselines]
-    for by in dict.fromkeys(row.by for row in shown if row.by != ALL):
+    for by in dict.fromkeys(row.by for row in shown if row.by not in WHOLE):
         title = by.replace("_", " ")
         parts.append(f"By {title}, MPJPE mm\n" + aligned_text(_groups_table(shown, by, "mpjpe_mm")))
         if by == FRAME_RATE:
@@ -58,8 +61,8 @@ def _set_text(judgement: Judgement, name: str) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _lifters_table(rows: Sequence[Row]) -> Table:
-    whole = [row for row in rows if row.by == ALL]
+def _lifters_table(rows: Sequence[Row], by: str) -> Table:
+    whole = [row for row in rows if row.by == by]
     defined = [key for key in MEASURES if any(math.isfinite(row.errors[key]) for row in whole)]
     table = [["lifter", "joints", "input", *(MEASURES[key] for key in defined), "frames"]]
     for row in whole:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib import metrics
 from lib.data.motion import Motion
 from lib.errors import UserError
-from lib.evaluate import POSE_MEASURES, evaluate
+from lib.evaluate import POSE_MEASURES, truth_mm
 from lib.judging.breakdowns import Groups
 from lib.skeleton import Skeleton
 
@@ -23,9 +24,10 @@ MEASURES = {
     ACCELERATION: "accel. m/s2",
 }
 ALL, CLIP_LENGTH, FRAME_RATE, VIEW = "all", "clip_length", "frame_rate", "view_angle"
+COMMON = "common_joints"  # all frames, on the joints alone that a detector has which tells 3D by itself
+WHOLE = (ALL, COMMON)
 FEW, LEAST = 0.01, 50  # share and number of frames that a view must have to be called the worst
 VIEW_AIM = 0.15
-PCK_MM = 150.0  # evaluate computes it; it is in no row
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,40 @@ class FrameErrors:
 
 
 def frame_errors(
-    joints_mm: np.ndarray, motion: Motion, skeleton: Skeleton, kept: np.ndarray, **labels: str
+    joints_mm: np.ndarray,
+    motion: Motion,
+    skeleton: Skeleton,
+    kept: np.ndarray,
+    joints: np.ndarray | None = None,
+    **labels: str,
 ) -> FrameErrors:
     """Compare root-relative poses (F,J,3) mm with the labels of a motion; acceleration is that of a second.
 
+    ``joints``: numbers of those that count, all if not given.
+
     Errors of acceleration per frame step grow with the square of the time between frames; those per second squared
     compare over frame rates. They are NaN where the set does not tell its rate, and so is the mean without derived
-    joints where it has none. No frame ``kept`` (F,) raises ``UserError``.
+    joints where it has none. No frame ``kept`` (F,) raises ``UserError``, and so does a pose kept that is not finite.
     """
     if not kept.any():
         raise UserError(
             "no frame is left to judge by: the person was found in none, or skip_sources leaves none"
         )
-    per_frame = evaluate(joints_mm, motion, skeleton, kept=kept, pck_threshold_mm=PCK_MM).per_frame
-    unknown = np.full(len(kept), np.nan)
-    errors = {key: per_frame.get(key, unknown) for key in (*POSE_MEASURES, MEASURED)}
-    errors[ACCELERATION] = per_frame["acceleration_error_mm"] * (motion.fps or np.nan) ** 2 / 1000.0
+    counted = np.arange(skeleton.num_joints) if joints is None else joints
+    measured = [joint for joint in counted if skeleton.joints[joint] not in motion.derived_joints]
+    truth = truth_mm(motion, skeleton)
+    pair = joints_mm[:, counted], truth[:, counted]
+    broken = kept & ~np.isfinite(pair[0]).all((1, 2))
+    if broken.any():
+        raise UserError(f"the prediction is not finite on {int(broken.sum())} of {int(kept.sum())} frames")
+    errors = {key: measure(*pair) for key, (_, measure) in POSE_MEASURES.items()}
+    errors[MEASURED] = (
+        metrics.mpjpe(joints_mm[:, measured], truth[:, measured])
+        if motion.derived_joints
+        else np.full(len(kept), np.nan)
+    )
+    per_step = metrics.acceleration_error(*pair, motion.videos)
+    errors[ACCELERATION] = per_step * (motion.fps or np.nan) ** 2 / 1000.0
     return FrameErrors({**labels, "joint_format": skeleton.name}, errors, kept)
 
 

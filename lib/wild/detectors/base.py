@@ -21,7 +21,8 @@ class Detector(Protocol):
     """Made with keyword options only; may have a method ``close()``.
 
     Its class may have ``joint_format``, the name of its usual skeleton, so that messages can recommend it. A detector
-    of hands may have ``sides``: "left", "right" or None of each hand that it returned last.
+    of hands may have ``sides``: "left", "right" or None of each hand that it returned last. One that tells 3D may have
+    ``worlds_m``: (J,3) metres, x right, y down, z forward, of each person or hand that it returned last.
     """
 
     skeleton: Skeleton
