@@ -287,6 +287,11 @@ def test_lifting_equation_between_two_moments():
         assess_world(world, replace(inputs, lift=(1.0, 5.0)))
     with pytest.raises(UserError, match="good, fair and poor"):
         assess_world(world, replace(inputs, coupling="unacceptable"))
+    absent = world.positions.copy()
+    absent[:, world.skeleton.index_canonical("left_ankle")] = np.nan
+    found = assess_world(replace(world, positions=absent), inputs)
+    assert found.lift is None and any("left_ankle" in note for note in found.notes)
+    assert np.isfinite(found.assessment.methods["rula"].frames["score"]).all()
 
 
 # ---- worst moments
