@@ -1,7 +1,7 @@
 """Posture scores: published tables cell by cell, limits at their edges, symmetry, holds, gaps, speed."""
 
 import time
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -426,6 +426,7 @@ def test_inputs_are_checked_and_told():
     for wrong in (
         {"load_kg": -1},
         {"load_kg": NAN},
+        {"load_kg": 551},
         {"coupling": "so so"},
         {"load_side": "middle"},
         {"lift": (2.0, 1.0)},
@@ -807,15 +808,38 @@ def test_niosh_by_hand():
 
 def test_niosh_beyond_its_limits():
     fine = {"h": 25, "v": 75, "d": 25, "a_deg": 0}
-    for wrong in ({"h": 64}, {"v": 176}, {"d": 176}, {"a_deg": 136}):
-        found = niosh(**{**fine, **wrong}, lifts_per_min=0.2, hours=1, load=5)
+    for wrong, text in (
+        ({"h": 64}, "H of 64 cm is over 63"),
+        ({"v": 176}, "V of 176 cm is over 175"),
+        ({"d": 176}, "D of 176 cm is over 175"),
+        ({"a_deg": -136}, "A of 136 degrees is over 135"),
+        ({"lifts_per_min": 16}, "16 lifts a minute for 1 h are too many"),
+    ):
+        found = niosh(**{**fine, "lifts_per_min": 0.2, **wrong}, hours=1, load=5)
         assert found.weight_limit == 0 and found.lifting_index == np.inf
+        assert found.outside == (text,)
+    assert len(niosh(64, 176, 25, 0, lifts_per_min=0.2, hours=1).outside) == 2
+    inch = niosh(26, 30, 10, 0, lifts_per_min=0.2, hours=1, units="inch")
+    assert inch.outside == ("H of 26 in is over 25",) and set(inch.lines()) == set(asdict(inch)) - {"outside"}
     assert niosh(**{**fine, "h": 0, "d": 0}, lifts_per_min=0.2, hours=1).weight_limit == pytest.approx(23)
     edge = niosh(63, 175, 175, 135, lifts_per_min=0.2, hours=1)
     assert edge.weight_limit == pytest.approx(23 * 25 / 63 * 0.7 * (0.82 + 4.5 / 175) * 0.568)
-    for wrong in ({"coupling": "unacceptable"}, {"units": "feet"}, {"hours": 9}, {"load": -1}):
-        with pytest.raises(UserError):
-            niosh(**fine, **{"lifts_per_min": 1, "hours": 1, **wrong})
+    assert edge.outside == ()
+    for name, values in {
+        "coupling": ("unacceptable",),
+        "units": ("feet",),
+        "hours": (9, -1, NAN),
+        "load": (-1, 551, NAN, np.inf),
+        "h": (-1, 201),
+        "v": (-1, 301),
+        "d": (-1, 301),
+        "a_deg": (181, NAN),
+        "lifts_per_min": (-1, 61),
+    }.items():
+        for value in values:
+            with pytest.raises(UserError, match=name):
+                niosh(**{**fine, "lifts_per_min": 1, "hours": 1, name: value})
+    assert niosh(**fine, lifts_per_min=1, hours=1, load=1200, units="inch").lifting_index > 20
 
 
 def test_lift_geometry_from_joints():

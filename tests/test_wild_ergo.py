@@ -294,6 +294,34 @@ def test_lifting_equation_between_two_moments():
     assert np.isfinite(found.assessment.methods["rula"].frames["score"]).all()
 
 
+def test_a_lift_outside_of_the_equation_is_marked_in_the_result_and_on_the_page(tmp_path):
+    inputs = TaskInputs(load_kg=10, lift=(0.3, 1.7), duration_h=1)
+
+    def lifted(height_m):
+        poses = [
+            pose(**{f"{side}_wrist": (sign * 0.2, y, 0.4) for side, sign in (("left", 1), ("right", -1))})
+            for y in (0.4, height_m)
+            for _ in range(30)
+        ]
+        return make_world(np.stack(poses))
+
+    world = lifted(1.9)
+    found = assess_world(world, inputs)
+    _, begin, end = found.lift
+    assert not begin.outside and end.outside == ("V of 190 cm is over 175",)
+    told = score_facts(found)["NIOSH lifting equation"]
+    assert re.search(
+        r"begin: weight limit [\d.]+ kg, lifting index [\d.]+; end: outside of the equation", told
+    )
+    html = make_report(world, tmp_path, inputs)[1].html
+    assert "End: outside of the equation.</strong> V of 190 cm is over 175." in html
+    assert "Begin: outside" not in html and ">inf<" not in html and ">nan<" not in html
+    found = assess_world(lifted(-0.3), inputs)
+    assert any("at its end the hands came out 30 cm below the floor" in note for note in found.notes)
+    found = assess_world(lifted(4.0), inputs)  # no hand is there: the joints are wrong
+    assert found.lift is None and any("d of the lifting equation is 360" in note for note in found.notes)
+
+
 # ---- worst moments
 
 

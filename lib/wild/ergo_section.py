@@ -14,7 +14,7 @@ import numpy as np
 
 from lib.ergo.holds import UNKNOWN
 from lib.ergo.limits import limits_mark, risk_colors, unknown_color
-from lib.ergo.niosh import LiftGeometry, Niosh
+from lib.ergo.niosh import OUTSIDE, LiftGeometry, Niosh
 from lib.ergo.result import MethodResult
 from lib.ergo.scores import DISCLAIMER, Assessment
 from lib.skeleton import Skeleton
@@ -201,16 +201,29 @@ def _lift(lift: tuple[LiftGeometry, Niosh, Niosh], assessment: Assessment) -> st
             end.lines()[name],
         )
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{first:.2f}</td><td>{second:.2f}</td></tr>\n'
-        for name, (first, second) in rows.items()
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{_lift_cell(one)}</td>" for one in pair)
+        + "</tr>\n"
+        for name, pair in rows.items()
+    )
+    outside = "".join(
+        f"<p><strong>{moment}: {OUTSIDE}.</strong> {escape('; '.join(one.outside))}. The multiplier is then 0 and "
+        "there is no lifting index; that is no measure of the risk.</p>\n"
+        for moment, one in (("Begin", begin), ("End", end))
+        if one.outside
     )
     return (
         f"<h3>NIOSH lifting equation <small>{limits_mark('niosh')}</small></h3>\n"
         f'<p class="hint">Lift of {assessment.inputs.load_kg:g} kg; H, V, D and A are estimated from joint centres.'
-        "</p>\n"
+        f"</p>\n{outside}"
         '<div class="scroll"><table class="numbers"><thead><tr><th scope="col"></th><th scope="col">Begin</th>'
         f'<th scope="col">End</th></tr></thead><tbody>\n{body}</tbody></table></div>\n'
     )
+
+
+def _lift_cell(value: float) -> str:
+    """A number; "–" for an index that there is not: without a load, or outside of the equation."""
+    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 def _lists(assessment: Assessment, notes: Sequence[str]) -> str:
