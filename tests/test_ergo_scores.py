@@ -7,13 +7,17 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
+from lib.angles import angle_names
+from lib.data.worker.generate import make_worker_truth
 from lib.ergo.four_level import count_risk_events
+from lib.ergo.from_joints import posture_angles
 from lib.ergo.holds import consumed, count_events, longest_s, movements_per_min, standing_still, steady
 from lib.ergo.inputs import TaskInputs
 from lib.ergo.limits import action_levels, limits_mark, load_limits, load_thresholds, risk_colors
 from lib.ergo.niosh import frequency_multiplier, lift_geometry, niosh
 from lib.ergo.posture import Posture
 from lib.ergo.scores import METHOD_ORDER, METHODS, assess
+from lib.ergo.series_check import radians_note
 from lib.ergo.series_csv import write_angles_csv, write_scores_csv
 from lib.errors import UserError
 from lib.skeleton import load_skeleton
@@ -417,6 +421,47 @@ def test_a_motion_that_cannot_be_scored_is_refused():
         assess(series(), FPS, methods=["rulla"])
     with pytest.raises(UserError, match="frames per second"):
         assess(series(), 0)
+
+
+def test_a_series_that_is_no_angle_is_refused():
+    with pytest.raises(UserError, match=r"'left_elbow' \(did you mean 'left_elbow_flexion'\?\)"):
+        assess(series() | {"left_elbow": np.zeros(1)}, FPS)
+    with pytest.raises(UserError, match="no angle is called 'knees'"):
+        assess(series() | {"knees": np.zeros(1)}, FPS)
+    whole = load_skeleton("RTM-66")
+    known = {
+        *angle_names(whole, "paper"),
+        *angle_names(whole, "VEHS"),
+        *angle_names(load_skeleton("UBHand-48")),
+    }
+    assess({name: np.zeros(2) for name in known}, FPS)
+
+
+def test_radians_are_told():
+    skeleton = load_skeleton("H36M-17")
+    truth = make_worker_truth(
+        skeleton, seed=0, subjects=1, clips=1, cameras=1, fps=FPS, tasks=["place_on_shelf"], detector=False
+    )
+    up = truth.camera_rotation[:, :, 1]
+    angles = posture_angles(truth.motion.joints_mm, skeleton, up, fps=FPS)
+    for given, is_told in (
+        (angles, False),
+        ({name: np.radians(values) for name, values in angles.items()}, True),
+    ):
+        assumptions = assess(given, FPS).assumptions
+        assert any("look like radians" in line for line in assumptions) == is_told
+
+
+@pytest.mark.parametrize("noise_deg", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("sway_deg", [0.0, 0.4, 0.8])
+def test_somebody_who_stands_still_with_straight_joints_is_not_taken_for_radians(noise_deg, sway_deg):
+    rng, time_s = np.random.default_rng(5), np.arange(0, 60, 1 / FPS)
+    for _ in range(5):
+        angles = {}
+        for name in UPRIGHT:
+            waves = np.sin(2 * np.pi * np.outer([0.05, 0.2, 0.6], time_s) + rng.uniform(0, 6, (3, 1))).sum(0)
+            angles[name] = sway_deg * waves / 1.5**0.5 + rng.normal(0, noise_deg, len(time_s))
+        assert radians_note(angles, FPS) == ""
 
 
 # ---- inputs and thresholds
