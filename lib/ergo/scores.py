@@ -56,8 +56,8 @@ def assess(
     """Score every frame by every method (or those named).
 
     angles_deg: name as in ``lib.angles`` -> (F,) degrees, NaN where unknown; beside them ``{side}_hand_lateral``, the
-    wrist's distance from the midline in half shoulder widths. Raises ``UserError`` for an unknown method, a name that is
-    no angle, or series without trunk or arms; series that look like radians leave a warning.
+    wrist's distance from the midline in half shoulder widths. Raises ``UserError`` for an unknown method, a name that
+    is no angle, or series without trunk or arms; series that look like radians leave a warning.
     """
     check_names(angles_deg)
     inputs, thresholds = inputs or TaskInputs(), thresholds or load_thresholds()
