@@ -11,7 +11,15 @@ from lib.angles import angle_names
 from lib.data.worker.generate import make_worker_truth
 from lib.ergo.four_level import count_risk_events
 from lib.ergo.from_joints import posture_angles
-from lib.ergo.holds import consumed, count_events, longest_s, movements_per_min, standing_still, steady
+from lib.ergo.holds import (
+    consumed,
+    count_events,
+    held_still,
+    longest_s,
+    movements_per_min,
+    standing_still,
+    steady,
+)
 from lib.ergo.inputs import TaskInputs
 from lib.ergo.limits import action_levels, limits_mark, load_limits, load_thresholds, risk_colors
 from lib.ergo.niosh import frequency_multiplier, lift_geometry, niosh
@@ -663,6 +671,55 @@ def test_iso_rates_what_lasts():
     found = columns("iso11226", series(300, trunk_flexion=flexion), fps)["trunk"]
     assert found[20:59].max() == 0
     assert found[100:140].tolist() == [2] * 20 + [0] + [2] * 19
+
+
+def test_iso_takes_a_walking_knee_for_a_movement_and_a_bent_one_for_a_hold():
+    fps, time_s = 30.0, np.arange(0, 20, 1 / 30.0)
+    # two steps of a leg in 2.2 s, as a model sees a knee that it never straightens: 17 to 62 degrees
+    walking = 17 + 45 * np.sin(np.pi * time_s / 1.1) ** 4
+    assert walking.min() > load_thresholds()["knee_flexed_deg"]
+    angles = series(len(time_s), left_knee_flexion=walking, right_knee_flexion=np.roll(walking, 16))
+    found = assess(angles, fps, TaskInputs(**QUIET), methods=["iso11226"]).methods["iso11226"]
+    assert found.level.max() == 0
+    assert found.summary["left knee bent, longest hold in s"] == 0
+    rng = np.random.default_rng(2)
+    stops = np.where((time_s > 5) & (time_s < 11), 40 + rng.normal(0, 1, len(time_s)), walking)
+    angles = series(len(time_s), left_knee_flexion=stops)
+    found = assess(angles, fps, TaskInputs(**QUIET), methods=["iso11226"]).methods["iso11226"]
+    knee = found.frames["knee_left"]
+    assert knee[160:320].min() == 2 and knee[:140].max() == knee[340:].max() == 0
+    assert found.summary["left knee bent, longest hold in s"] == pytest.approx(6, abs=0.2)
+    assert found.summary["right knee bent, longest hold in s"] == 0
+
+
+def test_iso_names_every_hold_and_a_swinging_trunk_is_none():
+    fps, time_s = 10.0, np.arange(0, 300, 0.1)
+    swings = 40 + 15 * np.sin(2 * np.pi * time_s / 3)  # never upright, never still
+    assert columns("iso11226", series(len(time_s), trunk_flexion=swings), fps)["trunk"].max() == 0
+    # moving on to another angle of the zone is no rest: five minutes at 45 and 59 degrees are too long
+    moves = np.where(time_s % 30 < 15, 45.0, 59.0)
+    assert (
+        columns("iso11226", series(len(time_s), trunk_flexion=moves), fps)["trunk"][-10:].tolist() == [2] * 10
+    )
+    back = np.where((time_s > 10) & (time_s < 16), -12.0, 0.0)
+    angles = series(len(time_s), trunk_flexion=back, back_rotation=np.where(time_s < 5, 20.0, 0.0))
+    summary = assess(angles, fps, TaskInputs(**QUIET), methods=["iso11226"]).methods["iso11226"].summary
+    assert summary["trunk leaning back, longest hold in s"] == pytest.approx(5.9)
+    assert summary["trunk twisted, longest hold in s"] == pytest.approx(5)
+    for name in ("head leaning back", "left upper arm behind", "right shoulder raised", "left knee bent"):
+        assert summary[f"{name}, longest hold in s"] == 0
+
+
+@pytest.mark.parametrize("seconds", [3.9, 4.0])
+def test_held_still_counts_from_four_seconds_on_and_passes_over_flicker_and_gaps(seconds):
+    angle = np.linspace(0, 900, 200)  # 45 degrees a second
+    held = slice(60, 60 + round(seconds * 10))
+    angle[held] = 30
+    angle[75], angle[80:85] = 90, NAN
+    rules = {"at_least_s": 4, "band_deg": 5, "min_duration_s": 0.2, "max_gap_s": 0.5}
+    found = held_still(angle, 10.0, **rules)
+    assert found.tolist() == [seconds == 4 and 60 <= at < 100 for at in range(200)]
+    assert not held_still(np.full(200, NAN), 10.0, **rules).any()
 
 
 def test_consumed_time_starts_again_with_each_hold():

@@ -386,6 +386,8 @@ def test_report_files_and_pictures_from_the_overlay(tmp_path):
         and "ISO 11226 <small>limits not verified<" in section.html
         and "EN 1005-4 <small>limits verified in part<" in section.html
     )
+    for hold in ("left knee bent", "trunk leaning back", "trunk twisted"):
+        assert f'<th scope="row">{hold}</th>' in section.html
     assert "style=" not in section.html and not re.search(r"\son\w+=", section.html)  # the page's policy
 
 
