@@ -2,8 +2,12 @@
 
 import argparse
 import base64
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -320,6 +324,26 @@ def test_a_lift_outside_of_the_equation_is_marked_in_the_result_and_on_the_page(
     assert any("at its end the hands came out 30 cm below the floor" in note for note in found.notes)
     found = assess_world(lifted(4.0), inputs)  # no hand is there: the joints are wrong
     assert found.lift is None and any("d of the lifting equation is 360" in note for note in found.notes)
+
+
+def test_the_script_of_the_docs_runs_from_another_folder(tmp_path):
+    root = Path(__file__).parents[1]
+    code = re.findall(r"```python\n(.*?)```", (root / "docs" / "angles.md").read_text("utf-8"), re.DOTALL)
+    work().save(tmp_path / "out" / "X3D_world.npz")
+    done = subprocess.run(
+        [sys.executable, "-c", code[1]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left knee: bent up to" in done.stdout and "RULA {'acceptable': " in done.stdout
+    assert "load_kg = 8" in done.stdout
+    skeleton = load_skeleton("RTM-37")
+    names = {"x": np.ones((2, skeleton.num_joints, 3))}
+    exec(code[0], names)
+    assert names["skeleton"] == skeleton and "neck_flexion" in names["angles"]
 
 
 # ---- worst moments
