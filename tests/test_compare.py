@@ -17,7 +17,7 @@ from lib.comparison.compare import compare, comparison_rows
 from lib.comparison.files import load_result
 from lib.comparison.measures import agreement, wrapped_deg
 from lib.comparison.truth import build_truth
-from lib.config import load_config
+from lib.config import load_config, save_config
 from lib.data.motion import Labels
 from lib.data.training_data import checkpoint_meta
 from lib.data.worker import make_hand_truth
@@ -449,6 +449,25 @@ class TestTools:
             "default-src 'none'" in page
             and page.count("<img") == len(list((out / "figures").glob("*.png"))) == 4
         )
+
+    def test_the_config_lies_beside_the_checkpoint_and_shipped_models_go_by_name(
+        self, write_config, tmp_path, capsys
+    ):
+        config = load_config(write_config("small.yaml", "H36M-17"))
+        run_folder = tmp_path / "run"
+        save_config(config, run_folder / "config.yaml")
+        weights, out = run_folder / "m.bin", str(tmp_path / "p.npz")
+        save_checkpoint(weights, {"model_pos": build_model(config, H36M).state_dict()})
+        assert predict_tool.main(["-e", str(weights), "-o", out]) == 0
+        assert load_result(out).num_frames == 20
+        (run_folder / "config.yaml").unlink()
+        with pytest.raises(UserError, match=r"run/config\.yaml is not there: .* --config FILE"):
+            predict_tool.main(["-e", str(weights), "-o", out])
+        data = ["--data", write_config("data.yaml", "RTM-66"), "-o", out]
+        assert predict_tool.main(["-e", "small", *data]) == 0
+        assert load_result(out).skeleton.name == "H36M-17"
+        with pytest.raises(UserError, match="did you mean 'small'"):
+            predict_tool.main(["-e", "smal", *data])
 
     def check_table(self, out):
         with (out / "comparison.csv").open() as file:
