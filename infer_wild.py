@@ -55,7 +55,7 @@ from lib.wild.lift import lift, to_motionbert_units
 from lib.wild.lifter import Lifter, load_lifter
 from lib.wild.mesh import lift_mesh, motion_of_mesh, place_mesh
 from lib.wild.mesh_gltf import write_gltf
-from lib.wild.mesh_lifter import MeshLifter, load_mesh_lifter
+from lib.wild.mesh_lifter import MeshLifter, check_is_mesh, load_mesh_lifter
 from lib.wild.mesh_motion import MeshMotion
 from lib.wild.progress import Progress
 from lib.wild.records import Detections, Track, WorldMotion
@@ -172,7 +172,9 @@ def load_model(
     config_path = Path(config_file or path.with_name("config.yaml"))
     if not path.is_file():
         raise UserError(f"the checkpoint {path} does not exist; `make quickstart` trains one")
-    load_checkpoint(path)  # what is no checkpoint at all needs no config
+    checkpoint = load_checkpoint(path)  # what is no checkpoint at all needs no config
+    if kind == "mesh":
+        check_is_mesh(path, checkpoint)
     if not config_path.is_file():
         flag = {"joints": "--config"}.get(kind, f"--{kind}_config")
         raise UserError(f"{config_path} does not exist: name the YAML of the checkpoint's model with {flag}")
