@@ -501,6 +501,42 @@ class TestTools:
         text = run(capsys, data, f"a={tmp_path}/p.npz", *wanted, "--fps", "a=10", "-o", tmp_path / "out")
         assert "10 of 20 frames of 2 videos compared" in text and "(50.0%)" in text
 
+    @pytest.mark.parametrize(
+        ("names", "texts", "expected"),
+        [
+            (["a", "b"], ["r/a/p.npz", "r/b/p.npz"], ["a", "b"]),
+            (["test", "test"], ["r/a/test/p.npz", "r/b/test/p.npz"], ["a-test", "b-test"]),
+            (["test", "test"], ["a/x/test/p.npz", "b/x/test/p.npz"], ["a-x-test", "b-x-test"]),
+            (["model", "model"], ["r/a/p.npz", "r/b/p.npz"], ["a-model", "b-model"]),
+            (["a", "a"], ["r/a/one.npz", "r/a/two.npz"], ["a-one", "a-two"]),
+            (["test", "test"], ["test=r/a/p.npz", "r/b/test/p.npz"], ["test", "b-test"]),
+            (["a", "a"], ["r/a/p.npz", "r/a/p.npz"], ["a", "a"]),
+            (["truth", "truth"], ["truth=x", "r/truth/p.npz"], ["truth", "r-truth"]),
+            (
+                ["a-x", "x", "x"],
+                ["r/a-x/p.npz", "a/x/p.npz", "b/x/p.npz"],
+                ["a-x", "{here}-a-x", "{here}-b-x"],
+            ),
+        ],
+    )
+    def test_results_of_one_name_are_told_apart_by_their_folders(
+        self, names, texts, expected, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        expected = [name.format(here=tmp_path.name) for name in expected]
+        assert compare_tool.told_apart(names, texts) == expected
+
+    def test_folders_of_one_name(self, write_config, tmp_path, capsys, no_page):
+        data = write_config("data.yaml", "H36M-17")
+        truth = build_truth(load_config(data), H36M, "test")
+        paths = [tmp_path / run_name / "test" / "p.npz" for run_name in ("small", "large")]
+        for path in paths:
+            replace(truth, name="", up=None).save(path)
+        text = run(capsys, data, *paths, "--fps", "large-test=10", "-o", tmp_path / "out")
+        assert "small-test" in text and "large-test" in text
+        with pytest.raises(UserError, match="two results are called 'test'"):
+            compare_tool.main([data, f"test={paths[0]}", f"test={paths[1]}"])
+
     def test_exports_of_3dsspp(self, write_config, tmp_path, capsys, no_page):
         data = write_config("data.yaml", "H36M-17")
         head = "Task Name,Frame,Low Back Start,Compression"
