@@ -24,6 +24,7 @@ from lib.wild.ergo import ERGO_FILES, assess_world, ergo_report, score_facts
 from lib.wild.ergo_body import SHAPES, lasting_risk, part_of_joint
 from lib.wild.ergo_flags import add_ergo_flags, ergo_options, task_inputs, useless_ergo_flags
 from lib.wild.ergo_moments import worst_moments
+from lib.wild.ergo_section import ergo_section
 from lib.wild.flags import parse_arguments
 from lib.wild.page import write_page
 from lib.wild.records import Flag, Track, WorldMotion
@@ -410,6 +411,11 @@ def test_report_files_and_pictures_from_the_overlay(tmp_path):
         and "ISO 11226 <small>limits not verified<" in section.html
         and "EN 1005-4 <small>limits verified in part<" in section.html
     )
+    assert "events a minute, extrapolated from 1.9 s" in section.html
+    assert not re.search(r"<td>[\d.]*\.\d\d+</td>", section.html)
+    slow = replace(world, fps=0.9, time_s=np.arange(world.num_frames) / 0.9)
+    told = ergo_section(assess_world(slow).assessment, slow, (), []).html
+    assert "events a minute<" in told and "extrapolated" not in told
     for hold in ("left knee bent", "trunk leaning back", "trunk twisted"):
         assert f'<th scope="row">{hold}</th>' in section.html
     assert "style=" not in section.html and not re.search(r"\son\w+=", section.html)  # the page's policy
@@ -517,6 +523,46 @@ def test_timeline_and_moments_seek_the_video(browser, report):  # noqa: F811
             second = float(buttons.nth(number).get_attribute("data-seconds"))
             assert frame_of(tab) == round(second * FPS)
             assert "current" in buttons.nth(number).get_attribute("class")
+
+
+def in_sight(tab):
+    """Share of the video's height that the window shows."""
+    return tab.evaluate(
+        "(() => { const { top, bottom, height } = document.querySelector('video').getBoundingClientRect();"
+        "return (Math.min(bottom, innerHeight) - Math.max(top, 0)) / height })()"
+    )
+
+
+@pytest.mark.parametrize("target", ["#ergo-lines", ".ergo-moment", "#heat"])
+def test_a_click_far_down_the_page_brings_the_video_back(browser, report, target):  # noqa: F811
+    with opened(browser, report) as tab:
+        until(tab, "document.querySelector('video').readyState >= 2")
+        clicked = tab.locator(target).first
+        clicked.evaluate("one => one.scrollIntoView({ block: 'start' })")
+        tab.evaluate("scrollBy(0, -120)")
+        assert in_sight(tab) < 0.3
+        box = clicked.bounding_box()
+        clicked.click(position={"x": 0.6 * box["width"], "y": 12})
+        until(tab, "document.querySelector('video').getBoundingClientRect().top > -5")
+        assert in_sight(tab) > 0.9
+
+
+def test_names_of_methods_wrap_on_a_small_screen(browser, report):  # noqa: F811
+    with opened(browser, report) as tab:
+        tab.set_viewport_size({"width": 390, "height": 800})
+        tab.evaluate(
+            "() => { window.told = []; const own = CanvasRenderingContext2D.prototype.fillText;"
+            "CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {"
+            "if (this.canvas.id === 'ergo-lines' && x === 0) told.push([text, this.measureText(text).width]);"
+            "return own.call(this, text, x, ...rest) } }"
+        )
+        tab.set_viewport_size({"width": 389, "height": 800})
+        until(tab, "told.length > 4")
+        told = tab.evaluate("told")
+        names = " ".join(name for name, _ in told)
+        for result in assess_world(work()).assessment.methods.values():
+            assert result.title in names
+        assert max(width for _, width in told) < 0.3 * 362
 
 
 def test_the_body_map_follows_the_time(browser, report):  # noqa: F811
