@@ -42,7 +42,7 @@ from lib.wild.anonymize import check_can_anonymize
 from lib.wild.arrays import save_keypoints, save_poses
 from lib.wild.detectors import DETECTORS, build_detector, closing_detector, detect
 from lib.wild.ergo import WorldErgo, assess_world, score_facts
-from lib.wild.ergo_flags import ergo_options
+from lib.wild.ergo_flags import check_lift_time, ergo_options
 from lib.wild.faces import refuse_own_results, remove_pictures_with_faces
 from lib.wild.feeding import check_can_feed
 from lib.wild.flags import LIFT_OPTIONS, SHIPPED, parse_arguments, useless_flags
@@ -55,7 +55,7 @@ from lib.wild.lift import lift, to_motionbert_units
 from lib.wild.lifter import Lifter, load_lifter
 from lib.wild.mesh import lift_mesh, motion_of_mesh, place_mesh
 from lib.wild.mesh_gltf import write_gltf
-from lib.wild.mesh_lifter import MeshLifter, load_mesh_lifter
+from lib.wild.mesh_lifter import MeshLifter, check_is_mesh, load_mesh_lifter
 from lib.wild.mesh_motion import MeshMotion
 from lib.wild.progress import Progress
 from lib.wild.records import Detections, Track, WorldMotion
@@ -172,7 +172,9 @@ def load_model(
     config_path = Path(config_file or path.with_name("config.yaml"))
     if not path.is_file():
         raise UserError(f"the checkpoint {path} does not exist; `make quickstart` trains one")
-    load_checkpoint(path)  # what is no checkpoint at all needs no config
+    checkpoint = load_checkpoint(path)  # what is no checkpoint at all needs no config
+    if kind == "mesh":
+        check_is_mesh(path, checkpoint)
     if not config_path.is_file():
         flag = {"joints": "--config"}.get(kind, f"--{kind}_config")
         raise UserError(f"{config_path} does not exist: name the YAML of the checkpoint's model with {flag}")
@@ -214,11 +216,14 @@ def infer(
 ) -> None:
     """Everything for one video, into the folder ``out``."""
     footage = open_footage(video, keypoint_file, arguments.size, arguments.rate)
+    lift_s = arguments.lift if arguments.ergo else None
+    check_lift_time(lift_s, footage.num_frames, footage.fps)
     refuse_own_results(video, out)
     if arguments.anonymize:
         remove_pictures_with_faces(out)
     job = Job(arguments, models, footage, Stages(out, arguments.force), Progress())
     detections = find_people(job)
+    check_lift_time(lift_s, detections.num_frames, footage.fps)  # of a keypoint file without its video
     tracks = build_tracks(detections, fps=footage.fps, max_gap_s=GAP_S if models.of_hands else 0.5)
     chosen = choose_tracks(tracks, arguments.focus, models.of_hands)
     hands = find_their_hands(

@@ -94,6 +94,12 @@ def definitions() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     return frames, angles
 
 
+def defined_angle_names() -> tuple[str, ...]:
+    """Names of all angles that a body of some format may have, of both sides and conventions."""
+    names = [name for table in definitions()[1].values() for name in table]
+    return tuple(dict.fromkeys(each for name in names for each in (name, mirror_name(name))))
+
+
 def _flat(table: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Name -> alternatives, with what stands under ``right`` named so."""
     sided = {f"right_{name}": entry for name, entry in table.get("right", {}).items()}

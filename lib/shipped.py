@@ -76,6 +76,14 @@ def weights_file(given: str | Path) -> Path:
     return shipped_model(path.name).weights
 
 
+def config_of(weights: Path, given: str | Path | None, flag: str = "--config FILE") -> Path:
+    """The config that is given, else config.yaml beside the weights; ``UserError`` with the flag if it is not there."""
+    path = Path(given or weights.with_name(CONFIG))
+    if not path.is_file():
+        raise UserError(f"{path} is not there: name the config of the run with {flag}")
+    return path
+
+
 def choose_model(keypoints: Skeleton, otherwise: str) -> ShippedModel:
     """The model whose joints can all be made from keypoints, most of them exactly; of equals the smallest.
 

@@ -17,7 +17,7 @@ from lib.comparison.compare import compare, comparison_rows
 from lib.comparison.files import load_result
 from lib.comparison.measures import agreement, wrapped_deg
 from lib.comparison.truth import build_truth
-from lib.config import load_config
+from lib.config import load_config, save_config
 from lib.data.motion import Labels
 from lib.data.training_data import checkpoint_meta
 from lib.data.worker import make_hand_truth
@@ -450,6 +450,25 @@ class TestTools:
             and page.count("<img") == len(list((out / "figures").glob("*.png"))) == 4
         )
 
+    def test_the_config_lies_beside_the_checkpoint_and_shipped_models_go_by_name(
+        self, write_config, tmp_path, capsys
+    ):
+        config = load_config(write_config("small.yaml", "H36M-17"))
+        run_folder = tmp_path / "run"
+        save_config(config, run_folder / "config.yaml")
+        weights, out = run_folder / "m.bin", str(tmp_path / "p.npz")
+        save_checkpoint(weights, {"model_pos": build_model(config, H36M).state_dict()})
+        assert predict_tool.main(["-e", str(weights), "-o", out]) == 0
+        assert load_result(out).num_frames == 20
+        (run_folder / "config.yaml").unlink()
+        with pytest.raises(UserError, match=r"run/config\.yaml is not there: .* --config FILE"):
+            predict_tool.main(["-e", str(weights), "-o", out])
+        data = ["--data", write_config("data.yaml", "RTM-66"), "-o", out]
+        assert predict_tool.main(["-e", "small", *data]) == 0
+        assert load_result(out).skeleton.name == "H36M-17"
+        with pytest.raises(UserError, match="did you mean 'small'"):
+            predict_tool.main(["-e", "smal", *data])
+
     def check_table(self, out):
         with (out / "comparison.csv").open() as file:
             rows = list(csv.DictReader(file))
@@ -481,6 +500,42 @@ class TestTools:
         wanted = ("--source", f"a={truth.source[0]}", "--camera", f"a={truth.camera[0]}", "--allow_missing")
         text = run(capsys, data, f"a={tmp_path}/p.npz", *wanted, "--fps", "a=10", "-o", tmp_path / "out")
         assert "10 of 20 frames of 2 videos compared" in text and "(50.0%)" in text
+
+    @pytest.mark.parametrize(
+        ("names", "texts", "expected"),
+        [
+            (["a", "b"], ["r/a/p.npz", "r/b/p.npz"], ["a", "b"]),
+            (["test", "test"], ["r/a/test/p.npz", "r/b/test/p.npz"], ["a-test", "b-test"]),
+            (["test", "test"], ["a/x/test/p.npz", "b/x/test/p.npz"], ["a-x-test", "b-x-test"]),
+            (["model", "model"], ["r/a/p.npz", "r/b/p.npz"], ["a-model", "b-model"]),
+            (["a", "a"], ["r/a/one.npz", "r/a/two.npz"], ["a-one", "a-two"]),
+            (["test", "test"], ["test=r/a/p.npz", "r/b/test/p.npz"], ["test", "b-test"]),
+            (["a", "a"], ["r/a/p.npz", "r/a/p.npz"], ["a", "a"]),
+            (["truth", "truth"], ["truth=x", "r/truth/p.npz"], ["truth", "r-truth"]),
+            (
+                ["a-x", "x", "x"],
+                ["r/a-x/p.npz", "a/x/p.npz", "b/x/p.npz"],
+                ["a-x", "{here}-a-x", "{here}-b-x"],
+            ),
+        ],
+    )
+    def test_results_of_one_name_are_told_apart_by_their_folders(
+        self, names, texts, expected, tmp_path, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        expected = [name.format(here=tmp_path.name) for name in expected]
+        assert compare_tool.told_apart(names, texts) == expected
+
+    def test_folders_of_one_name(self, write_config, tmp_path, capsys, no_page):
+        data = write_config("data.yaml", "H36M-17")
+        truth = build_truth(load_config(data), H36M, "test")
+        paths = [tmp_path / run_name / "test" / "p.npz" for run_name in ("small", "large")]
+        for path in paths:
+            replace(truth, name="", up=None).save(path)
+        text = run(capsys, data, *paths, "--fps", "large-test=10", "-o", tmp_path / "out")
+        assert "small-test" in text and "large-test" in text
+        with pytest.raises(UserError, match="two results are called 'test'"):
+            compare_tool.main([data, f"test={paths[0]}", f"test={paths[1]}"])
 
     def test_exports_of_3dsspp(self, write_config, tmp_path, capsys, no_page):
         data = write_config("data.yaml", "H36M-17")

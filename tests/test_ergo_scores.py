@@ -1,19 +1,31 @@
 """Posture scores: published tables cell by cell, limits at their edges, symmetry, holds, gaps, speed."""
 
 import time
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
+from lib.angles import angle_names
+from lib.data.worker.generate import make_worker_truth
 from lib.ergo.four_level import count_risk_events
-from lib.ergo.holds import consumed, count_events, longest_s, movements_per_min, standing_still, steady
+from lib.ergo.from_joints import posture_angles
+from lib.ergo.holds import (
+    consumed,
+    count_events,
+    held_still,
+    longest_s,
+    movements_per_min,
+    standing_still,
+    steady,
+)
 from lib.ergo.inputs import TaskInputs
 from lib.ergo.limits import action_levels, limits_mark, load_limits, load_thresholds, risk_colors
 from lib.ergo.niosh import frequency_multiplier, lift_geometry, niosh
 from lib.ergo.posture import Posture
 from lib.ergo.scores import METHOD_ORDER, METHODS, assess
+from lib.ergo.series_check import radians_note
 from lib.ergo.series_csv import write_angles_csv, write_scores_csv
 from lib.errors import UserError
 from lib.skeleton import load_skeleton
@@ -419,6 +431,47 @@ def test_a_motion_that_cannot_be_scored_is_refused():
         assess(series(), 0)
 
 
+def test_a_series_that_is_no_angle_is_refused():
+    with pytest.raises(UserError, match=r"'left_elbow' \(did you mean 'left_elbow_flexion'\?\)"):
+        assess(series() | {"left_elbow": np.zeros(1)}, FPS)
+    with pytest.raises(UserError, match="no angle is called 'knees'"):
+        assess(series() | {"knees": np.zeros(1)}, FPS)
+    whole = load_skeleton("RTM-66")
+    known = {
+        *angle_names(whole, "paper"),
+        *angle_names(whole, "VEHS"),
+        *angle_names(load_skeleton("UBHand-48")),
+    }
+    assess({name: np.zeros(2) for name in known}, FPS)
+
+
+def test_radians_are_told():
+    skeleton = load_skeleton("H36M-17")
+    truth = make_worker_truth(
+        skeleton, seed=0, subjects=1, clips=1, cameras=1, fps=FPS, tasks=["place_on_shelf"], detector=False
+    )
+    up = truth.camera_rotation[:, :, 1]
+    angles = posture_angles(truth.motion.joints_mm, skeleton, up, fps=FPS)
+    for given, is_told in (
+        (angles, False),
+        ({name: np.radians(values) for name, values in angles.items()}, True),
+    ):
+        assumptions = assess(given, FPS).assumptions
+        assert any("look like radians" in line for line in assumptions) == is_told
+
+
+@pytest.mark.parametrize("noise_deg", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("sway_deg", [0.0, 0.4, 0.8])
+def test_somebody_who_stands_still_with_straight_joints_is_not_taken_for_radians(noise_deg, sway_deg):
+    rng, time_s = np.random.default_rng(5), np.arange(0, 60, 1 / FPS)
+    for _ in range(5):
+        angles = {}
+        for name in UPRIGHT:
+            waves = np.sin(2 * np.pi * np.outer([0.05, 0.2, 0.6], time_s) + rng.uniform(0, 6, (3, 1))).sum(0)
+            angles[name] = sway_deg * waves / 1.5**0.5 + rng.normal(0, noise_deg, len(time_s))
+        assert radians_note(angles, FPS) == ""
+
+
 # ---- inputs and thresholds
 
 
@@ -426,6 +479,7 @@ def test_inputs_are_checked_and_told():
     for wrong in (
         {"load_kg": -1},
         {"load_kg": NAN},
+        {"load_kg": 551},
         {"coupling": "so so"},
         {"load_side": "middle"},
         {"lift": (2.0, 1.0)},
@@ -619,6 +673,55 @@ def test_iso_rates_what_lasts():
     assert found[100:140].tolist() == [2] * 20 + [0] + [2] * 19
 
 
+def test_iso_takes_a_walking_knee_for_a_movement_and_a_bent_one_for_a_hold():
+    fps, time_s = 30.0, np.arange(0, 20, 1 / 30.0)
+    # two steps of a leg in 2.2 s, as a model sees a knee that it never straightens: 17 to 62 degrees
+    walking = 17 + 45 * np.sin(np.pi * time_s / 1.1) ** 4
+    assert walking.min() > load_thresholds()["knee_flexed_deg"]
+    angles = series(len(time_s), left_knee_flexion=walking, right_knee_flexion=np.roll(walking, 16))
+    found = assess(angles, fps, TaskInputs(**QUIET), methods=["iso11226"]).methods["iso11226"]
+    assert found.level.max() == 0
+    assert found.summary["left knee bent, longest hold in s"] == 0
+    rng = np.random.default_rng(2)
+    stops = np.where((time_s > 5) & (time_s < 11), 40 + rng.normal(0, 1, len(time_s)), walking)
+    angles = series(len(time_s), left_knee_flexion=stops)
+    found = assess(angles, fps, TaskInputs(**QUIET), methods=["iso11226"]).methods["iso11226"]
+    knee = found.frames["knee_left"]
+    assert knee[160:320].min() == 2 and knee[:140].max() == knee[340:].max() == 0
+    assert found.summary["left knee bent, longest hold in s"] == pytest.approx(6, abs=0.2)
+    assert found.summary["right knee bent, longest hold in s"] == 0
+
+
+def test_iso_names_every_hold_and_a_swinging_trunk_is_none():
+    fps, time_s = 10.0, np.arange(0, 300, 0.1)
+    swings = 40 + 15 * np.sin(2 * np.pi * time_s / 3)  # never upright, never still
+    assert columns("iso11226", series(len(time_s), trunk_flexion=swings), fps)["trunk"].max() == 0
+    # moving on to another angle of the zone is no rest: five minutes at 45 and 59 degrees are too long
+    moves = np.where(time_s % 30 < 15, 45.0, 59.0)
+    assert (
+        columns("iso11226", series(len(time_s), trunk_flexion=moves), fps)["trunk"][-10:].tolist() == [2] * 10
+    )
+    back = np.where((time_s > 10) & (time_s < 16), -12.0, 0.0)
+    angles = series(len(time_s), trunk_flexion=back, back_rotation=np.where(time_s < 5, 20.0, 0.0))
+    summary = assess(angles, fps, TaskInputs(**QUIET), methods=["iso11226"]).methods["iso11226"].summary
+    assert summary["trunk leaning back, longest hold in s"] == pytest.approx(5.9)
+    assert summary["trunk twisted, longest hold in s"] == pytest.approx(5)
+    for name in ("head leaning back", "left upper arm behind", "right shoulder raised", "left knee bent"):
+        assert summary[f"{name}, longest hold in s"] == 0
+
+
+@pytest.mark.parametrize("seconds", [3.9, 4.0])
+def test_held_still_counts_from_four_seconds_on_and_passes_over_flicker_and_gaps(seconds):
+    angle = np.linspace(0, 900, 200)  # 45 degrees a second
+    held = slice(60, 60 + round(seconds * 10))
+    angle[held] = 30
+    angle[75], angle[80:85] = 90, NAN
+    rules = {"at_least_s": 4, "band_deg": 5, "min_duration_s": 0.2, "max_gap_s": 0.5}
+    found = held_still(angle, 10.0, **rules)
+    assert found.tolist() == [seconds == 4 and 60 <= at < 100 for at in range(200)]
+    assert not held_still(np.full(200, NAN), 10.0, **rules).any()
+
+
 def test_consumed_time_starts_again_with_each_hold():
     mask = np.array([1, 1, 0, 1, 1, 1], bool)
     assert consumed(mask, np.full(6, 4.0), 1.0).tolist() == [0.25, 0.5, 0, 0.25, 0.5, 0.75]
@@ -807,15 +910,38 @@ def test_niosh_by_hand():
 
 def test_niosh_beyond_its_limits():
     fine = {"h": 25, "v": 75, "d": 25, "a_deg": 0}
-    for wrong in ({"h": 64}, {"v": 176}, {"d": 176}, {"a_deg": 136}):
-        found = niosh(**{**fine, **wrong}, lifts_per_min=0.2, hours=1, load=5)
+    for wrong, text in (
+        ({"h": 64}, "H of 64 cm is over 63"),
+        ({"v": 176}, "V of 176 cm is over 175"),
+        ({"d": 176}, "D of 176 cm is over 175"),
+        ({"a_deg": -136}, "A of 136 degrees is over 135"),
+        ({"lifts_per_min": 16}, "16 lifts a minute for 1 h are too many"),
+    ):
+        found = niosh(**{**fine, "lifts_per_min": 0.2, **wrong}, hours=1, load=5)
         assert found.weight_limit == 0 and found.lifting_index == np.inf
+        assert found.outside == (text,)
+    assert len(niosh(64, 176, 25, 0, lifts_per_min=0.2, hours=1).outside) == 2
+    inch = niosh(26, 30, 10, 0, lifts_per_min=0.2, hours=1, units="inch")
+    assert inch.outside == ("H of 26 in is over 25",) and set(inch.lines()) == set(asdict(inch)) - {"outside"}
     assert niosh(**{**fine, "h": 0, "d": 0}, lifts_per_min=0.2, hours=1).weight_limit == pytest.approx(23)
     edge = niosh(63, 175, 175, 135, lifts_per_min=0.2, hours=1)
     assert edge.weight_limit == pytest.approx(23 * 25 / 63 * 0.7 * (0.82 + 4.5 / 175) * 0.568)
-    for wrong in ({"coupling": "unacceptable"}, {"units": "feet"}, {"hours": 9}, {"load": -1}):
-        with pytest.raises(UserError):
-            niosh(**fine, **{"lifts_per_min": 1, "hours": 1, **wrong})
+    assert edge.outside == ()
+    for name, values in {
+        "coupling": ("unacceptable",),
+        "units": ("feet",),
+        "hours": (9, -1, NAN),
+        "load": (-1, 551, NAN, np.inf),
+        "h": (-1, 201),
+        "v": (-1, 301),
+        "d": (-1, 301),
+        "a_deg": (181, NAN),
+        "lifts_per_min": (-1, 61),
+    }.items():
+        for value in values:
+            with pytest.raises(UserError, match=name):
+                niosh(**{**fine, "lifts_per_min": 1, "hours": 1, name: value})
+    assert niosh(**fine, lifts_per_min=1, hours=1, load=1200, units="inch").lifting_index > 20
 
 
 def test_lift_geometry_from_joints():

@@ -61,13 +61,37 @@ def test_scores_of_other_joints_do_not_stay(tmp_path, checkpoint, alphapose):  #
         (("--ergo", "--ergo_thresholds", "none.yaml"), "none.yaml"),
         (("--ergo", "--coupling", "strong"), "invalid choice: 'strong'"),
         (("--ergo", "--lift", 0.2, 1.5), "--stature"),
+        (("--ergo", "--stature", 1.7, "--lift", 0.2, 99), "ends at 99 s, but the video at 2.40 s"),
     ],
 )
 def test_wrong_flags_are_refused_before_anything_is_made(tmp_path, checkpoint, alphapose, flags, message):  # noqa: F811
     out = tmp_path / "out"
     with pytest.raises(UserError, match=message):
         infer(out, checkpoint, alphapose, *flags)
-    assert not list(out.glob("*.npz"))
+    assert not list(out.glob("*"))
+
+
+def test_a_lift_beyond_the_video_is_told_before_any_work_and_leaves_an_old_result_as_it_is(
+    tmp_path,
+    checkpoint,  # noqa: F811
+    alphapose,  # noqa: F811
+    video,  # noqa: F811
+):
+    def state() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+
+    out = tmp_path / "out"
+    common = ("-v", video, "-o", out, "-e", checkpoint, "--no_render", "--stature", 1.7, "--ergo")
+    lift = ("--lift", 0.5, 30)
+    with pytest.raises(UserError, match=r"ends at 30 s, but the video at 2\.40 s"):
+        run(*common, *lift)  # the detector would find nobody in this video
+    assert not out.exists()
+    given = ("-j", alphapose, "--keypoints", "Halpe-26")
+    assert run(*common, *given) == 0
+    before = state()
+    with pytest.raises(UserError, match="ends at 30 s"):
+        run(*common, *given, "--pitch", 20, *lift)
+    assert state() == before
 
 
 def test_a_model_of_hands_has_no_posture_scores(tmp_path, alphapose):  # noqa: F811

@@ -21,6 +21,7 @@ from lib.config import load_config, save_config
 from lib.data.motion import Motion
 from lib.data.training_data import checkpoint_meta
 from lib.data.worker import make_worker_motion
+from lib.errors import UserError
 from lib.model.build import build_mesh_model, build_model
 from lib.skeleton import load_skeleton
 from lib.wild.detectors import DETECTORS
@@ -631,6 +632,15 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert "Traceback" not in done.stderr
     assert "error: cannot read or write" in done.stderr
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
+
+
+@pytest.mark.parametrize("given", ["checkpoint", "small"])
+def test_a_pose_checkpoint_as_mesh_is_told_where_it_goes(
+    tmp_path: Path, checkpoint: Path, video: Path, given
+):
+    mesh = checkpoint if given == "checkpoint" else given
+    with pytest.raises(UserError, match=r"pose model, which .* takes as -e: --mesh needs .* train_mesh\.py"):
+        run("-v", video, "-o", tmp_path, "--mesh", mesh)
 
 
 def test_motionberts_command_for_meshes(tmp_path: Path, video: Path, alphapose: Path):

@@ -451,13 +451,16 @@ def test_which_feet_bear(tmp_path, name):
     )
 
 
-def test_a_foot_that_slides_does_not_bear(tmp_path):
+def test_a_foot_that_slides_does_not_bear_and_the_log_says_so(tmp_path, caplog):
     body = posed(frames=30)
     gone = {name: place + np.arange(30)[:, None] * [0.0, 0.1, 0.0] for name, place in body.items()}
     batch, report = written(tmp_path, [clip_of(body=gone, fps=30.0)])[1:]
     assert {frame.support[0] for frame in batch.frames} == {3} and report.support["none"] == 30
+    assert "no foot bears weight in 30 of 30 frames" in caplog.text
+    assert "no foot bears weight in 30 of 30 frames" in report.assumptions
+    caplog.clear()
     allowed = written(tmp_path, [clip_of(body=gone, fps=30.0)], foot_speed_m_s=5.0)[1]
-    assert {frame.support[0] for frame in allowed.frames} == {0}
+    assert {frame.support[0] for frame in allowed.frames} == {0} and not caplog.text
 
 
 def test_pelvic_tilt_is_written_where_it_is_measured(tmp_path):
@@ -779,7 +782,8 @@ def test_the_tool_writes_a_result_of_infer_wild(tmp_path, capsys, units):
     out = tmp_path / "lift.txt"
     arguments = ["write", str(source), str(out), *WRITE, "--load_kg", "10", "--every", "2"]
     assert tool.main(arguments) == 0
-    assert "3 frames" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "3 frames" in told and "feet that bear weight: both in 3" in told
     batch = read_batch(out)
     assert [frame.source_frame for frame in batch.frames] == [0, 2, 4] and batch.frames[0].task == "desk"
     expected = written(tmp_path, [clip_of("RTM-37", posed(frames=6))], format_name="RTM-37", every=2)[1]

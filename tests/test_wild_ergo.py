@@ -2,8 +2,12 @@
 
 import argparse
 import base64
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +24,7 @@ from lib.wild.ergo import ERGO_FILES, assess_world, ergo_report, score_facts
 from lib.wild.ergo_body import SHAPES, lasting_risk, part_of_joint
 from lib.wild.ergo_flags import add_ergo_flags, ergo_options, task_inputs, useless_ergo_flags
 from lib.wild.ergo_moments import worst_moments
+from lib.wild.ergo_section import ergo_section
 from lib.wild.flags import parse_arguments
 from lib.wild.page import write_page
 from lib.wild.records import Flag, Track, WorldMotion
@@ -287,6 +292,59 @@ def test_lifting_equation_between_two_moments():
         assess_world(world, replace(inputs, lift=(1.0, 5.0)))
     with pytest.raises(UserError, match="good, fair and poor"):
         assess_world(world, replace(inputs, coupling="unacceptable"))
+    absent = world.positions.copy()
+    absent[:, world.skeleton.index_canonical("left_ankle")] = np.nan
+    found = assess_world(replace(world, positions=absent), inputs)
+    assert found.lift is None and any("left_ankle" in note for note in found.notes)
+    assert np.isfinite(found.assessment.methods["rula"].frames["score"]).all()
+
+
+def test_a_lift_outside_of_the_equation_is_marked_in_the_result_and_on_the_page(tmp_path):
+    inputs = TaskInputs(load_kg=10, lift=(0.3, 1.7), duration_h=1)
+
+    def lifted(height_m):
+        poses = [
+            pose(**{f"{side}_wrist": (sign * 0.2, y, 0.4) for side, sign in (("left", 1), ("right", -1))})
+            for y in (0.4, height_m)
+            for _ in range(30)
+        ]
+        return make_world(np.stack(poses))
+
+    world = lifted(1.9)
+    found = assess_world(world, inputs)
+    _, begin, end = found.lift
+    assert not begin.outside and end.outside == ("V of 190 cm is over 175",)
+    told = score_facts(found)["NIOSH lifting equation"]
+    assert re.search(
+        r"begin: weight limit [\d.]+ kg, lifting index [\d.]+; end: outside of the equation", told
+    )
+    html = make_report(world, tmp_path, inputs)[1].html
+    assert "End: outside of the equation.</strong> V of 190 cm is over 175." in html
+    assert "Begin: outside" not in html and ">inf<" not in html and ">nan<" not in html
+    found = assess_world(lifted(-0.3), inputs)
+    assert any("at its end the hands came out 30 cm below the floor" in note for note in found.notes)
+    found = assess_world(lifted(4.0), inputs)  # no hand is there: the joints are wrong
+    assert found.lift is None and any("d of the lifting equation is 360" in note for note in found.notes)
+
+
+def test_the_script_of_the_docs_runs_from_another_folder(tmp_path):
+    root = Path(__file__).parents[1]
+    code = re.findall(r"```python\n(.*?)```", (root / "docs" / "angles.md").read_text("utf-8"), re.DOTALL)
+    work().save(tmp_path / "out" / "X3D_world.npz")
+    done = subprocess.run(
+        [sys.executable, "-c", code[1]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left knee: bent up to" in done.stdout and "RULA {'acceptable': " in done.stdout
+    assert "load_kg = 8" in done.stdout
+    skeleton = load_skeleton("RTM-37")
+    names = {"x": np.ones((2, skeleton.num_joints, 3))}
+    exec(code[0], names)
+    assert names["skeleton"] == skeleton and "neck_flexion" in names["angles"]
 
 
 # ---- worst moments
@@ -353,6 +411,13 @@ def test_report_files_and_pictures_from_the_overlay(tmp_path):
         and "ISO 11226 <small>limits not verified<" in section.html
         and "EN 1005-4 <small>limits verified in part<" in section.html
     )
+    assert "events a minute, extrapolated from 1.9 s" in section.html
+    assert not re.search(r"<td>[\d.]*\.\d\d+</td>", section.html)
+    slow = replace(world, fps=0.9, time_s=np.arange(world.num_frames) / 0.9)
+    told = ergo_section(assess_world(slow).assessment, slow, (), []).html
+    assert "events a minute<" in told and "extrapolated" not in told
+    for hold in ("left knee bent", "trunk leaning back", "trunk twisted"):
+        assert f'<th scope="row">{hold}</th>' in section.html
     assert "style=" not in section.html and not re.search(r"\son\w+=", section.html)  # the page's policy
 
 
@@ -458,6 +523,46 @@ def test_timeline_and_moments_seek_the_video(browser, report):  # noqa: F811
             second = float(buttons.nth(number).get_attribute("data-seconds"))
             assert frame_of(tab) == round(second * FPS)
             assert "current" in buttons.nth(number).get_attribute("class")
+
+
+def in_sight(tab):
+    """Share of the video's height that the window shows."""
+    return tab.evaluate(
+        "(() => { const { top, bottom, height } = document.querySelector('video').getBoundingClientRect();"
+        "return (Math.min(bottom, innerHeight) - Math.max(top, 0)) / height })()"
+    )
+
+
+@pytest.mark.parametrize("target", ["#ergo-lines", ".ergo-moment", "#heat"])
+def test_a_click_far_down_the_page_brings_the_video_back(browser, report, target):  # noqa: F811
+    with opened(browser, report) as tab:
+        until(tab, "document.querySelector('video').readyState >= 2")
+        clicked = tab.locator(target).first
+        clicked.evaluate("one => one.scrollIntoView({ block: 'start' })")
+        tab.evaluate("scrollBy(0, -120)")
+        assert in_sight(tab) < 0.3
+        box = clicked.bounding_box()
+        clicked.click(position={"x": 0.6 * box["width"], "y": 12})
+        until(tab, "document.querySelector('video').getBoundingClientRect().top > -5")
+        assert in_sight(tab) > 0.9
+
+
+def test_names_of_methods_wrap_on_a_small_screen(browser, report):  # noqa: F811
+    with opened(browser, report) as tab:
+        tab.set_viewport_size({"width": 390, "height": 800})
+        tab.evaluate(
+            "() => { window.told = []; const own = CanvasRenderingContext2D.prototype.fillText;"
+            "CanvasRenderingContext2D.prototype.fillText = function (text, x, ...rest) {"
+            "if (this.canvas.id === 'ergo-lines' && x === 0) told.push([text, this.measureText(text).width]);"
+            "return own.call(this, text, x, ...rest) } }"
+        )
+        tab.set_viewport_size({"width": 389, "height": 800})
+        until(tab, "told.length > 4")
+        told = tab.evaluate("told")
+        names = " ".join(name for name, _ in told)
+        for result in assess_world(work()).assessment.methods.values():
+            assert result.title in names
+        assert max(width for _, width in told) < 0.3 * 362
 
 
 def test_the_body_map_follows_the_time(browser, report):  # noqa: F811

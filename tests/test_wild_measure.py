@@ -161,6 +161,11 @@ def test_the_tool(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "reprojection, one still camera" in shown
     assert "left_elbow-left_wrist" in shown
+    world = good / "X3D_world.npz"
+    assert main([str(world), "--json", str(file)]) == 0
+    assert json.loads(file.read_text()) == {str(world): good_one}
+    with pytest.raises(UserError, match=r"keypoints_2d\.npz lacks"):
+        main([str(good / "keypoints_2d.npz")])
 
 
 def test_the_tool_refuses_what_is_no_result(tmp_path):

@@ -254,7 +254,7 @@ def test_a_checkpoint_lifts_as_its_network_predicts(tmp_path, is_motionbert):
     with pytest.raises(UserError, match="clip_len 10 is not possible"):
         load_mesh_lifter(tmp_path / "mesh.bin", clip_len=10, **given)
     save_checkpoint(tmp_path / "pose.bin", {"model_pos": network.backbone.state_dict()})
-    with pytest.raises(UserError, match=r"of a pose model: a mesh needs one of train_mesh\.py"):
+    with pytest.raises(UserError, match=r"of a pose model, which infer_wild\.py takes as -e"):
         load_mesh_lifter(tmp_path / "pose.bin", **given)
 
 

@@ -6,7 +6,8 @@ python tools/compare.py mocap.pkl --joint_format truth=RTM-66 video=out/X3D_worl
     --source video=lift_03 --camera video=left -o runs/comparison
 
 TRUTH and RESULT are predictions.npz of train.py, train_mesh.py or tools/predict.py, X3D_world.npz of infer_wild.py,
-a data pickle, or the YAML of a config; a name may stand before each.
+a data pickle, or the YAML of a config; a name may stand before each. Without one a result is called as its file says,
+or as its folder; where two are called the same, with the folder above that differs.
 """
 
 from __future__ import annotations
@@ -94,6 +95,12 @@ def main(argv: list[str] | None = None) -> int:
     flags = {key: named_values(key, getattr(arguments, key)) for key in PER_RESULT}
     truth = read_result(arguments.truth, TRUTH, arguments, flags)
     results = [read_result(text, "", arguments, flags) for text in arguments.results]
+    names = [result.name for result in (truth, *results)]
+    names = told_apart(names, [f"{truth.name}={TRUTH}", *arguments.results])[1:]
+    results = [
+        result if result.name == name else read_result(text, name, arguments, flags)
+        for result, name, text in zip(results, names, arguments.results, strict=True)
+    ]
     check_names(
         flags | {"sspp": exports, "own_axes": dict.fromkeys(arguments.own_axes, "")}, [truth, *results]
     )
@@ -132,6 +139,27 @@ def split_name(text: str) -> tuple[str, str]:
     """Name and value of NAME=VALUE; a path that is there, or has a folder before the sign, holds no name."""
     name, sign, value = text.partition("=")
     return (name, value) if sign and "/" not in name and not Path(text).exists() else ("", text)
+
+
+def told_apart(names: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Names of results, of which those that stand twice and were not given begin with a folder that differs.
+
+    texts are [NAME=]PATH as given. Files of one folder end in the file's name; what is the same file stays as it is.
+    """
+    found = list(names)
+    for name in {name for name in names if names.count(name) > 1}:
+        mine = [at for at, other in enumerate(names) if other == name and not split_name(texts[at])[0]]
+        paths = [Path(texts[at]).resolve() for at in mine]
+        folders = [[part for part in path.parent.parts if part != name] for path in paths]
+        deepest = max(map(len, folders), default=0)
+        ways = [["-".join([*parts[-count:], name]) for parts in folders] for count in range(1, deepest + 1)]
+        ways.append([f"{name}-{path.stem}" for path in paths])
+        for way in ways:
+            if len({*way, *found}) == len(way) + len(set(found)):
+                for at, new in zip(mine, way, strict=True):
+                    found[at] = new
+                break
+    return found
 
 
 def check_names(flags: dict[str, dict[str, str]], everybody: Sequence[PoseResult]) -> None:

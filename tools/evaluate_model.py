@@ -40,7 +40,7 @@ from lib.judging.figures import judgement_figure
 from lib.judging.inputs import INPUTS, ErrorSource
 from lib.judging.judge import BY, JudgedSet, frames_of, judge_set, some_videos
 from lib.judging.report import Judgement, write_judgement
-from lib.shipped import weights_file
+from lib.shipped import config_of, weights_file
 from lib.skeleton import Skeleton, load_skeleton
 from tools.compare import named_values, split_name
 from tools.predict import converted, motion_of_set, predict_bodies, predict_poses
@@ -162,10 +162,7 @@ def load_models(texts: list[str], configs: dict[str, str], device: str | None) -
         name = given or weights.resolve().parent.name
         if name in models:
             raise UserError(f"-e: two models are called {name}; give them names, as in NAME={path}")
-        file = Path(configs.get(name, weights.parent / "config.yaml"))
-        if not file.is_file():
-            raise UserError(f"{file} is not there: name the config of the run with --config {name}=FILE")
-        config = load_config(file)
+        config = load_config(config_of(weights, configs.get(name), f"--config {name}=FILE"))
         skeleton = load_skeleton(config.joint_format).with_root(*config.root)
         checkpoint = checkpoint_of_format(load_checkpoint(weights), skeleton.name)
         runtime = engine.start_runtime(config.precision, device, config.threads)

@@ -5,7 +5,8 @@ python tools/measure_video.py out
 python tools/measure_video.py out other_out --json measures.json
 python tools/measure_video.py out --mediapipe video.mp4
 
-Several folders stand side by side in one table. The numbers and their traps: lib/wild/measure.py.
+The file out/X3D_world.npz may be named in place of its folder; several results stand side by side in one table. The
+numbers and their traps: lib/wild/measure.py.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         "folders",
         nargs="+",
         metavar="FOLDER",
-        help="result of infer_wild.py: X3D_world.npz, keypoints_2d.npz",
+        help="result of infer_wild.py, or its X3D_world.npz; keypoints_2d.npz lies beside it",
     )
     add("--mediapipe", metavar="VIDEO", help="measure MediaPipe's own 3D of the folders' video beside them")
     add("--focal", type=float, metavar="PX", help="focal length that infer_wild.py was given")
@@ -126,9 +127,14 @@ class Result:
         return self.world.positions, self.keypoints, self.camera, self.world.skeleton, self.world.fps
 
 
-def read_result(folder: Path, skeleton: Skeleton | None, focal_px: float | None) -> Result:
-    """The result in a folder; raises ``UserError`` for one without the person, or with files of different runs."""
-    world = WorldMotion.load(folder / "X3D_world.npz", skeleton)
+def read_result(path: Path, skeleton: Skeleton | None, focal_px: float | None) -> Result:
+    """The result in a folder, or of its X3D_world.npz with keypoints_2d.npz beside it.
+
+    Raises ``UserError`` for one without the person, or with files of different runs.
+    """
+    is_file = path.suffix == ".npz"
+    folder = path.parent if is_file else path
+    world = WorldMotion.load(path if is_file else folder / "X3D_world.npz", skeleton)
     stored = load_npz(folder / "keypoints_2d.npz", ("keypoints", "flag", "joints", "size_px"))
     if tuple(stored["joints"]) != world.skeleton.joints or len(stored["keypoints"]) != world.num_frames:
         raise UserError(

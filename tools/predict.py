@@ -1,9 +1,8 @@
 #!/usr/bin/env python
 """Run a trained lifter or mesh model over a labelled set and keep its joints, for tools/compare.py.
 
-python tools/predict.py -e runs/a/best_epoch.bin --config runs/a/config.yaml -o runs/a/predictions.npz
-python tools/predict.py -e runs/a/best_epoch.bin --config runs/a/config.yaml --data configs/pose3d/compare_rtm.yaml \\
-    --split test -o runs/a/predictions.npz
+python tools/predict.py -e runs/a/best_epoch.bin -o runs/a/predictions.npz
+python tools/predict.py -e small --data configs/pose3d/compare_rtm.yaml --split test -o runs/small/predictions.npz
 
 The set may be of another joint format that has the model's joints: its 2D keypoints are converted.
 """
@@ -40,6 +39,7 @@ from lib.mesh_evaluation import predict_joints
 from lib.model.build import build_mesh_model, build_model
 from lib.model.mesh_regressor import load_mesh_weights
 from lib.pose_result import frames_within_videos, save_predictions
+from lib.shipped import config_of, weights_file
 from lib.skeleton import Skeleton, conversion, load_skeleton
 
 logger = logging.getLogger("ergolift")
@@ -54,8 +54,13 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("-e", "--evaluate", required=True, metavar="FILE", help="checkpoint of train.py or train_mesh.py")
-    add("--config", required=True, metavar="FILE", help="config of its run (config.yaml beside it)")
+    add(
+        *("-e", "--evaluate"),
+        required=True,
+        metavar="CHECKPOINT",
+        help="file of train.py or train_mesh.py, or name of a shipped model",
+    )
+    add("--config", metavar="FILE", help="config of its run [config.yaml beside it]")
     add("--data", metavar="FILE", help="config of the set [the run's own]")
     add("--split", default="test", help="split of the set [%(default)s]")
     add("-o", "--out_path", required=True, metavar="FILE", help="npz to write")
@@ -67,11 +72,12 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = load_config(arguments.config)
+    weights = weights_file(arguments.evaluate)
+    config = load_config(config_of(weights, arguments.config))
     data = load_config(arguments.data) if arguments.data else config
     runtime = engine.start_runtime(config.precision, arguments.device, config.threads)
     skeleton = load_skeleton(config.joint_format).with_root(*config.root)
-    checkpoint = checkpoint_of_format(load_checkpoint(arguments.evaluate), skeleton.name)
+    checkpoint = checkpoint_of_format(load_checkpoint(weights), skeleton.name)
     motion = motion_of_set(data, arguments.split)
     frames = frames_within_videos(motion)
     motion = converted(motion, skeleton)

@@ -10,6 +10,7 @@ JOINTS are X3D_world.npz of infer_wild.py, predictions.npz of train.py, or a dat
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -88,9 +89,10 @@ def run_write(arguments: argparse.Namespace) -> None:
     )
     load = HandLoad.of_weight(arguments.load_kg, arguments.load_side)
     report = write_batch(arguments.out, clips, result.skeleton, person, load, settings)
-    feet = ", ".join(f"{word} {count}" for word, count in report.support.items() if count)
+    feet = ", ".join(f"{word} in {count}" for word, count in report.support.items() if count)
     print(
-        f"{arguments.out}: {report.frames} frames of {len(clips)} tasks; {report.left_out} left out; feet: {feet}"
+        f"{arguments.out}: {report.frames} frames of {len(clips)} tasks; {report.left_out} left out; "
+        f"feet that bear weight: {feet}"
     )
     print("\n".join(f"  {line}" for line in report.assumptions))
 
@@ -157,6 +159,7 @@ def run_read(arguments: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Write or read as the command line says; a user's mistake is one line and exit code 2."""
     arguments = parse_arguments(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         arguments.run(arguments)
     except (UserError, OSError) as error:

@@ -33,7 +33,7 @@ def en1005_4(posture: Posture, inputs: TaskInputs) -> MethodResult:
             events = count_events(inside == 1)
             # a single visit in a short video says nothing about a minute
             rate = per_minute(events, int((inside != UNKNOWN).sum()), posture.fps) if events > 1 else 0.0
-        rates[f"{name}, events a minute"] = round(rate, 3)
+        rates[f"{name}, events a minute"] = round(rate, 1)
         starts, lengths = runs_of(inside)
         is_held = (inside[starts] == 1) & (lengths >= limits["static_posture_s"] * posture.fps)
         held = np.repeat(is_held, lengths)

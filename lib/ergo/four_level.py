@@ -86,7 +86,7 @@ def _time_scores(level: np.ndarray, fps: float, kind: str) -> dict[str, float]:
         "duration": int(np.searchsorted(stock["duration_percent"], percent, side="right")),
         "frequency": int(rate > stock["events_per_min"][kind]),
         "dangerous, percent of time": round(percent, 2),
-        "events a minute": round(rate, 3),
+        "events a minute": round(rate, 1),
     }
 
 

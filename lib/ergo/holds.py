@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
+from scipy.ndimage import maximum_filter1d, median_filter, minimum_filter1d
 from scipy.signal import find_peaks
 
 UNKNOWN = -1
@@ -78,6 +78,33 @@ def standing_still(
     # back from the middle of each window to all of its frames
     origin = 0 if window % 2 else -1
     return maximum_filter1d(is_still.astype(np.uint8), window, mode="constant", origin=origin) > 0
+
+
+def held_still(
+    angle: np.ndarray,
+    fps: float,
+    *,
+    at_least_s: float,
+    band_deg: float,
+    min_duration_s: float,
+    max_gap_s: float,
+) -> np.ndarray:
+    """(F,) bool: frames inside a stretch of ``at_least_s`` or longer in which an angle varies by no more than the band.
+
+    angle (F,) deg, NaN where unknown. Values that last shorter than ``min_duration_s`` are flicker and end no stretch,
+    nor do gaps up to ``max_gap_s``.
+    """
+    known = np.isfinite(angle)
+    if not known.any():
+        return np.zeros(len(angle), bool)
+    bridged = _bridge(angle, fps, max_gap_s)
+    flicker = max(int(np.ceil(min_duration_s * fps - 1e-6)) - 1, 0)  # frames
+    places = np.arange(len(angle))
+    calm = median_filter(np.interp(places, places[known], angle[known]), 2 * flicker + 1, mode="nearest")
+    calm = np.where(np.isfinite(bridged), calm, np.nan)
+    # half a frame less, as standing_still asks for longer than that
+    window_s = at_least_s - 0.5 / fps
+    return standing_still(calm[None], fps, longer_than_s=window_s, band_deg=band_deg, max_gap_s=0.0)
 
 
 def movements_per_min(series: np.ndarray, fps: float, *, swing_deg: float, max_gap_s: float) -> np.ndarray:

@@ -21,7 +21,7 @@ class TaskInputs:
     Raises ``UserError`` for a value that is not allowed.
     """
 
-    load_kg: float = _entry(0.0, "load in the hands, all the time", low=0, high=1000, metavar="KG")
+    load_kg: float = _entry(0.0, "load in the hands, all the time", low=0, high=550, metavar="KG")
     load_side: str = _entry("both", "hand that holds it", choices=("both", "left", "right"))
     load_kind: str = _entry(
         "intermittent", "how the load acts (RULA)", choices=("intermittent", "repeated", "static")

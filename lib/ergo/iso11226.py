@@ -1,7 +1,8 @@
 """ISO 11226:2000, static working postures, written from memory of the standard (unverified).
 
 Each frame is acceptable, acceptable for a limited time, or not recommended; a limited posture becomes not recommended
-when a continuous hold has used up its holding time. Postures that last a moment only are movements and not rated.
+when a continuous hold has used up its holding time. A posture is static while the joint stays in the zone and still for
+long enough; joints that pass through, or swing in it as a walking knee, are movements and not rated.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.ergo.holds import UNKNOWN, consumed, longest_s, runs_of
+from lib.ergo.holds import UNKNOWN, consumed, held_still, longest_s, runs_of
 from lib.ergo.inputs import TaskInputs
-from lib.ergo.limits import load_limits
+from lib.ergo.limits import Thresholds, load_limits
 from lib.ergo.posture import SIDES, Arm, Posture
 from lib.ergo.result import METHODS, MethodResult, make_result, masked_level, steady_level
 
@@ -26,91 +27,117 @@ def iso11226(posture: Posture, inputs: TaskInputs) -> MethodResult:
     zero = limits["zero_deg"]
     holds: dict[str, float] = {}
 
-    def held(
+    def held(name: str, angle: np.ndarray, zone: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        """Frames (F,) bool in which an angle is in a zone and held there still: a static posture."""
+        known = posture.known if known is None else known & posture.known
+        static = _static(angle, zone, known, posture)
+        steady = steady_level(masked_level(static.astype(int), known), posture.fps, limits)
+        text = f"{name}, longest hold in s"
+        holds[text] = max(holds.get(text, 0.0), round(longest_s(steady == 1, posture.fps), 3))
+        return static
+
+    def bent(
         part: str, angle: np.ndarray, known: np.ndarray, supported: bool, rule: dict[str, Any]
     ) -> np.ndarray:
         """Level by angle, and by how long it is held where the angle is limited and not supported."""
-        level = np.select([angle <= rule["from_deg"], angle <= rule["to_deg"]], [FINE, LIMITED], NOT)
-        in_hold = steady_level(masked_level(level, known), posture.fps, limits) >= LIMITED
-        holds[f"{part} bent, longest hold in s"] = round(longest_s(in_hold, posture.fps), 3)
+        is_bent = angle > rule["from_deg"]
+        static = held(f"{part} bent", angle, is_bent, known)
+        level = np.where(static, np.where(angle <= rule["to_deg"], LIMITED, NOT), FINE)
         if supported:
             return np.where(level == LIMITED, FINE, level)
         share = (np.clip(angle, rule["from_deg"], rule["to_deg"]) - rule["from_deg"]) / (
             rule["to_deg"] - rule["from_deg"]
         )
         limit_s = 60 * (rule["from_min"] + share * (rule["to_min"] - rule["from_min"]))
-        used = consumed(in_hold, limit_s, posture.fps)
+        # moving on to another angle of the zone ends no hold: only leaving the zone is rest
+        in_zone = steady_level(masked_level(is_bent.astype(int), known), posture.fps, limits) == 1
+        used = consumed(in_zone, np.where(static, limit_s, np.inf), posture.fps)
         holds[f"{part} bent, share of the holding time used"] = round(float(used.max(initial=0)), 4)
         return np.where((level == LIMITED) & (used > 1), NOT, level)
 
-    trunk = held("trunk", posture.trunk_flexion, posture.known, inputs.trunk_supported, stock["trunk"])
-    leans_back = posture.trunk_flexion < -zero
-    asymmetric = (np.abs(posture.trunk_rotation) > limits["twist_deg"]) | (
-        np.abs(posture.trunk_lateral) > limits["side_bend_deg"]
-    )
-    trunk[(leans_back & (not inputs.trunk_supported)) | asymmetric] = NOT
-    head = held(
-        "head", posture.head_flexion, posture.head_known & posture.known, inputs.head_supported, stock["head"]
-    )
-    head[(posture.head_flexion < -zero) & (not inputs.head_supported)] = NOT
-    neck = np.where(
-        (posture.neck_flexion < -zero) | (posture.neck_flexion > stock["neck_flexion_deg"]), NOT, FINE
-    )
+    flexion, everywhere = posture.trunk_flexion, posture.known
+    trunk = bent("trunk", flexion, everywhere, inputs.trunk_supported, stock["trunk"])
+    leans_back = flexion < -zero
+    if not inputs.trunk_supported:
+        trunk[held("trunk leaning back", flexion, leans_back)] = NOT
+    twist, side_bend = posture.trunk_rotation, posture.trunk_lateral
+    trunk[held("trunk twisted", twist, np.abs(twist) > limits["twist_deg"])] = NOT
+    trunk[held("trunk bent to the side", side_bend, np.abs(side_bend) > limits["side_bend_deg"])] = NOT
+    flexion, known = posture.head_flexion, posture.head_known & posture.known
+    head = bent("head", flexion, known, inputs.head_supported, stock["head"])
+    if not inputs.head_supported:
+        head[held("head leaning back", flexion, flexion < -zero, known)] = NOT
+    flexion, known = posture.neck_flexion, posture.neck_known
+    zones = {"neck bent": flexion > stock["neck_flexion_deg"], "neck leaning back": flexion < -zero}
+    neck = np.any([held(name, flexion, zone, known) for name, zone in zones.items()], axis=0)
     frames = {
         "trunk": trunk,
         "head": masked_level(head, posture.head_known),
-        "neck": masked_level(neck, posture.neck_known),
+        "neck": masked_level(np.where(neck, NOT, FINE), known),
     }
     for side in SIDES:
-        arm = posture.arms[side]
-        level = held(
-            f"{side} upper arm",
-            arm.elevation,
-            arm.known & posture.known,
-            inputs.arms_supported,
-            stock["upper_arm"],
+        arm, arm_name = posture.arms[side], f"{side} upper arm"
+        level = bent(
+            arm_name, arm.elevation, arm.known & posture.known, inputs.arms_supported, stock["upper_arm"]
         )
-        level[(arm.is_back & (arm.elevation > zero)) | (arm.raised > limits["raised_deg"])] = NOT
+        is_behind = arm.is_back & (arm.elevation > zero)
+        level[held(f"{arm_name} behind", arm.elevation, is_behind, arm.known)] = NOT
+        level[held(f"{side} shoulder raised", arm.raised, arm.raised > limits["raised_deg"])] = NOT
         frames[f"upper_arm_{side}"] = np.where(arm.known, level, UNKNOWN)
-        frames[f"joints_{side}"] = np.where(_is_extreme(arm, posture), NOT, FINE)
-        frames[f"knee_{side}"] = _knee(posture, side, inputs, stock, leans_back)
-    frames = {name: _lasting(masked_level(level, posture.known), posture) for name, level in frames.items()}
+        extreme = [held(f"{side} arm's joints extreme", *zone) for zone in _extremes(arm, limits)]
+        frames[f"joints_{side}"] = np.where(np.any(extreme, axis=0), NOT, FINE)
+        zone = _bad_knee(posture, side, inputs, stock, leans_back)
+        name = f"{side} knee out of the sitting range" if inputs.sitting else f"{side} knee bent"
+        frames[f"knee_{side}"] = np.where(held(name, posture.knee[side], zone), NOT, FINE)
+    frames = {name: masked_level(level, posture.known) for name, level in frames.items()}
     worst = np.max(list(frames.values()), axis=0)
     notes = (
-        f"ISO 11226 is about static postures: what lasts shorter than {limits['static_posture_s']:g} s is not rated. "
-        "Its limits were written from memory.",
+        "ISO 11226 is about static postures: what is held still, within "
+        f"{limits['static_band_deg']:g} degrees, for less than {limits['static_posture_s']:g} s is a movement and not "
+        "rated. Its limits were written from memory.",
         "A hold that changes its angle uses up, frame by frame, the part of the holding time that belongs to the "
         "angle; recovery between holds is not rated.",
     )
     return make_result("iso11226", posture, {"level": worst, **frames}, notes=notes, more=holds)
 
 
-def _lasting(level: np.ndarray, posture: Posture) -> np.ndarray:
-    """Levels (F,) in which a posture that is left again soon, a movement, is acceptable."""
-    _, lengths = runs_of(steady_level(level, posture.fps, posture.thresholds) >= LIMITED)
-    is_long = np.repeat(lengths >= posture.thresholds["static_posture_s"] * posture.fps - 1e-6, lengths)
-    return np.where(is_long, level, np.minimum(level, FINE))
-
-
-def _is_extreme(arm: Arm, posture: Posture) -> np.ndarray:
+def _static(angle: np.ndarray, zone: np.ndarray, known: np.ndarray, posture: Posture) -> np.ndarray:
+    """Frames (F,) bool of a zone in which its angle is held still for as long as makes a posture static."""
     limits = posture.thresholds
-    return (
-        (arm.elbow > limits["elbow_extreme_deg"])
-        | (np.abs(arm.pronation) > limits["forearm_extreme_deg"])
-        | (np.abs(arm.wrist_flexion) > limits["wrist_extreme_deg"])
-        | (np.abs(arm.wrist_deviation) > limits["deviation_extreme_deg"])
-        | (np.abs(arm.rotation) > limits["arm_rotation_extreme_deg"])
+    still = held_still(
+        np.where(known, angle, np.nan),
+        posture.fps,
+        at_least_s=limits["static_posture_s"],
+        band_deg=limits["static_band_deg"],
+        min_duration_s=limits["min_duration_s"],
+        max_gap_s=limits["max_gap_s"],
     )
+    inside = steady_level(masked_level(np.where(zone & still, 1, 0), known), posture.fps, limits)
+    _, lengths = runs_of(inside)
+    is_long = np.repeat(lengths >= limits["static_posture_s"] * posture.fps - 1e-6, lengths)
+    return zone & still & (inside == 1) & is_long
 
 
-def _knee(
+def _extremes(arm: Arm, limits: Thresholds) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Angle (F,) and where it is extreme, of each joint of an arm."""
+    joints = {
+        "elbow_extreme_deg": arm.elbow,
+        "forearm_extreme_deg": np.abs(arm.pronation),
+        "wrist_extreme_deg": np.abs(arm.wrist_flexion),
+        "deviation_extreme_deg": np.abs(arm.wrist_deviation),
+        "arm_rotation_extreme_deg": np.abs(arm.rotation),
+    }
+    return [(angle, angle > limits[limit]) for limit, angle in joints.items()]
+
+
+def _bad_knee(
     posture: Posture, side: str, inputs: TaskInputs, stock: dict[str, Any], leans_back: np.ndarray
 ) -> np.ndarray:
+    """Frames (F,) bool in which a knee is bent while standing, or out of the sitting range while sitting."""
     knee = posture.knee[side]
     if not inputs.sitting:
-        return np.where(np.abs(knee) > posture.thresholds["knee_flexed_deg"], NOT, FINE)
+        return np.abs(knee) > posture.thresholds["knee_flexed_deg"]
     low, high = stock["sitting_knee_deg"]
     is_fine = (knee <= high) & ((knee >= low) | leans_back)
     # an unknown knee is no straight one of a sitting person
-    is_fine |= ~np.isfinite(posture.first_of(f"{side}_knee_flexion"))
-    return np.where(is_fine, FINE, NOT)
+    return ~is_fine & np.isfinite(posture.first_of(f"{side}_knee_flexion"))

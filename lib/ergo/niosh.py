@@ -15,9 +15,16 @@ HANDS = ("hand_center", "middle_mcp", "wrist")
 """Where the load is held: the first of these points that a joint format has."""
 
 
+OUTSIDE = "outside of the equation"
+
+
 @dataclass(frozen=True)
 class Niosh:
-    """Recommended weight limit in the load's own unit, lifting index (NaN without a load), and the six multipliers."""
+    """Recommended weight limit in the load's own unit, lifting index (NaN without a load), and the six multipliers.
+
+    outside: what lies beyond the equation's range and so has the multiplier 0, one text each: there the weight limit
+    of 0 and the infinite index say that the equation does not hold, not how bad the lift is.
+    """
 
     weight_limit: float
     lifting_index: float
@@ -27,10 +34,11 @@ class Niosh:
     asymmetry: float
     frequency: float
     coupling: float
+    outside: tuple[str, ...] = ()
 
     def lines(self) -> dict[str, float]:
         """Name -> number, for tables."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "outside"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,8 @@ def niosh(
 
     h: hands in front of the ankles; v: hands above the floor; d: way the load is lifted; in cm and kg ("metric") or in
     inches and pounds ("inch"). a_deg: turn to the side. lifts_per_min is rounded up to the next column of the table,
-    hours (a day of lifting, up to 8) to the next row. Raises ``UserError`` for values outside of what can be meant.
+    hours (a day of lifting, up to 8) to the next row. What lies beyond the equation's range is listed in ``outside``;
+    values that cannot be meant at all raise ``UserError``.
     """
     stock = load_limits("niosh")
     if units not in ("metric", "inch"):
@@ -71,16 +80,14 @@ def niosh(
         raise UserError(
             f"coupling '{coupling}' is not in the lifting equation; allowed: {', '.join(stock['coupling'])}"
         )
-    given = {"h": h, "v": v, "d": d, "lifts_per_min": lifts_per_min, "hours": hours, "load": load}
+    given = {"h": h, "v": v, "d": d, "a_deg": abs(a_deg), "lifts_per_min": lifts_per_min, "load": load}
+    most = stock["possible"] | stock["possible"][units]
     for name, value in given.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise UserError(f"{name} of the lifting equation is {value:g}; it must be 0 or more")
-    if not math.isfinite(a_deg):
-        raise UserError(f"the asymmetry of the lifting equation is {a_deg:g}")
-    if hours > stock["frequency"][-1]["hours"]:
-        raise UserError(
-            f"hours of lifting is {hours:g}; the equation knows up to {stock['frequency'][-1]['hours']}"
-        )
+        if not 0 <= value <= most[name]:
+            raise UserError(f"{name} of the lifting equation is {value:g}; possible are 0 to {most[name]}")
+    longest = stock["frequency"][-1]["hours"]
+    if not 0 <= hours <= longest:
+        raise UserError(f"hours of lifting is {hours:g}; the equation knows 0 to {longest}")
     unit = stock[units]
     horizontal = 0.0 if h > unit["h_max"] else min(1.0, unit["h"] / max(h, 1e-9))
     vertical = 0.0 if v > unit["v_max"] else 1 - unit["v_step"] * abs(v - unit["v_zero"])
@@ -90,9 +97,18 @@ def niosh(
     is_high = int(v >= unit["v_zero"])
     grip = float(stock["coupling"][coupling][is_high])
     frequency = frequency_multiplier(lifts_per_min, hours, is_high=bool(is_high))
+    length = {"metric": "cm", "inch": "in"}[units]
+    beyond = {
+        f"H of {h:.0f} {length} is over {unit['h_max']}": horizontal,
+        f"V of {v:.0f} {length} is over {unit['v_max']}": vertical,
+        f"D of {d:.0f} {length} is over {unit['d_max']}": distance,
+        f"A of {turn:.0f} degrees is over {stock['asymmetry_max_deg']}": asymmetry,
+        f"{lifts_per_min:g} lifts a minute for {hours:g} h are too many": frequency,
+    }
+    outside = tuple(text for text, multiplier in beyond.items() if multiplier == 0)
     limit = unit["load"] * horizontal * vertical * min(distance, 1.0) * asymmetry * frequency * grip
     index = math.nan if load == 0 else load / limit if limit > 0 else math.inf
-    return Niosh(limit, index, horizontal, vertical, min(distance, 1.0), asymmetry, frequency, grip)
+    return Niosh(limit, index, horizontal, vertical, min(distance, 1.0), asymmetry, frequency, grip, outside)
 
 
 def frequency_multiplier(lifts_per_min: float, hours: float, *, is_high: bool) -> float:

@@ -117,7 +117,7 @@ def level_summary(
         worse = "" if number == len(levels) - 1 else " or worse"
         summary[f"{one.name}{worse}, longest hold in s"] = round(longest_s(still >= number, fps), 3)
         summary[f"{one.name}{worse}, events a minute"] = round(
-            per_minute(count_events(still >= number), observed, fps), 3
+            per_minute(count_events(still >= number), observed, fps), 1
         )
     return summary
 

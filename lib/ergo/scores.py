@@ -6,6 +6,7 @@ certified assessment. Letters: F frames.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,11 @@ from lib.ergo.inputs import TaskInputs
 from lib.ergo.limits import Thresholds, load_thresholds
 from lib.ergo.posture import Posture
 from lib.ergo.result import METHODS, MethodResult
+from lib.ergo.series_check import check_names, radians_note
 
 __all__ = ["METHODS", "METHOD_ORDER", "Assessment", "MethodResult", "TaskInputs", "assess", "load_thresholds"]
+
+logger = logging.getLogger("ergolift")
 
 METHOD_ORDER = ("rula", "reba", "iso11226", "en1005_4", "four_level")
 DISCLAIMER = "A screening aid, not a certified assessment."
@@ -52,15 +56,19 @@ def assess(
     """Score every frame by every method (or those named).
 
     angles_deg: name as in ``lib.angles`` -> (F,) degrees, NaN where unknown; beside them ``{side}_hand_lateral``, the
-    wrist's distance from the midline in half shoulder widths. Raises ``UserError`` for an unknown method, or series
-    without trunk or arms.
+    wrist's distance from the midline in half shoulder widths. Raises ``UserError`` for an unknown method, a name that
+    is no angle, or series without trunk or arms; series that look like radians leave a warning.
     """
+    check_names(angles_deg)
     inputs, thresholds = inputs or TaskInputs(), thresholds or load_thresholds()
     entries = {name: METHODS.get(name) for name in methods or METHOD_ORDER}
     posture = Posture(angles_deg, fps, thresholds)
     results = {name: method(posture, inputs) for name, method in entries.items()}
     marked = [f"{result.title}: {result.mark}" for result in results.values() if result.mark]
     assumptions = [*inputs.lines(), *posture.assumed]
+    if in_radians := radians_note(posture.angles, fps):
+        logger.warning(in_radians)
+        assumptions.insert(0, in_radians)
     scored_s = posture.known.sum() / fps
     if scored_s < MINUTE_S:
         assumptions.append(

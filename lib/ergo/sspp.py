@@ -6,6 +6,7 @@ F frames, J joints.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from lib.registry import Registry
 from lib.skeleton import Skeleton
 
 __all__ = ["FORMS", "BatchReport", "BatchSettings", "Clip", "HandLoad", "Person", "write_batch"]
+
+logger = logging.getLogger("ergolift")
 
 GRAVITY_M_S2 = 9.81
 GENDERS = {"male": 0, "female": 1}
@@ -207,6 +210,11 @@ def write_batch(
     lines.append(_comment("Task done"))
     # no line break at the end: 3DSSPP would read one more, empty command and report an error
     atomic_write_text(path, " #\n".join(lines) + " #")
+    if none := support[SUPPORT_WORDS[NONE]]:
+        logger.warning(
+            f"{path}: no foot bears weight in {none} of {frames} frames, which 3DSSPP takes as a person in the air: "
+            "leave them out, or raise --foot_height_m and --foot_speed_m_s"
+        )
     return BatchReport(frames, max(0, wanted - frames), assumptions, support)
 
 
@@ -256,7 +264,7 @@ def _assumptions(
     else:
         lines.append("pelvic tilt: line from the hip centre to L5/S1 against the vertical, forwards positive")
     if none := sum(int((one.support == NONE).sum()) for one in placed):
-        lines.append(f"{none} frames in which no foot bears")
+        lines.append(f"no foot bears weight in {none} of {sum(len(one.rows) for one in placed)} frames")
     if left_out:
         lines.append(f"{left_out} frames left out in which a joint is not known")
     if settings.form == "JOA":

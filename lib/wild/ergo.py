@@ -5,6 +5,7 @@ Letters: F frames, J joints.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +16,24 @@ import numpy as np
 from lib.ergo.from_joints import approximations, posture_angles
 from lib.ergo.inputs import TaskInputs
 from lib.ergo.limits import Thresholds
-from lib.ergo.niosh import LiftGeometry, Niosh, lift_geometry, niosh
+from lib.ergo.niosh import OUTSIDE, LiftGeometry, Niosh, lift_geometry, niosh
 from lib.ergo.scores import Assessment, assess
 from lib.ergo.series_csv import write_angles_csv, write_scores_csv
 from lib.errors import UserError
+from lib.skeleton import Skeleton
 from lib.wild.ergo_figure import draw_ergo
-from lib.wild.ergo_flags import LIFT_NEEDS_METRES, SMOOTH_S, check_smoothing
+from lib.wild.ergo_flags import LIFT_NEEDS_METRES, SMOOTH_S, check_lift_time, check_smoothing
 from lib.wild.ergo_moments import moment_pictures, worst_moments
 from lib.wild.ergo_section import ergo_section
 from lib.wild.page import PageSection
 from lib.wild.records import Flag, Track, WorldMotion
 
+logger = logging.getLogger("ergolift")
+
 UP = (0.0, 1.0, 0.0)
 ERGO_FILES = ("angles.csv", "scores.csv", "ergo.png")
 LEAST_SHARE = 0.005  # of the time, to be told in a line
+BELOW_FLOOR_CM = 1.0  # hands so far below the floor are told
 LIFT_WINDOW_S = 0.1  # around begin and end of a lift: the median of the joints
 
 
@@ -59,7 +64,8 @@ def assess_world(
 ) -> WorldErgo:
     """Score a person's motion in the room; ``smooth_s`` is the window over which angles, not joints, are averaged.
 
-    Raises ``UserError`` for a joint format or a motion without trunk or arms, and for a lift that cannot be measured.
+    Raises ``UserError`` for a joint format or a motion without trunk or arms, and for a lift in arbitrary units or
+    beyond the motion's end. A lift that the joints at its begin and end do not give leaves a note instead.
     """
     check_smoothing(smooth_s)
     inputs = inputs or TaskInputs()
@@ -77,7 +83,16 @@ def assess_world(
         notes.append(
             f"{100 * filled.mean():.1f} % of the joints in scored frames were filled in and count as seen"
         )
-    return WorldErgo(angles, assessment, tuple(notes), _lift(world, inputs) if inputs.lift else None)
+    lift = None
+    if inputs.lift:
+        moments = _moments(world, inputs.lift)
+        try:
+            lift, more = _lift(moments, world.skeleton, inputs)
+            notes += more
+        except UserError as error:  # only the result tells; the other scores stand without it
+            notes.append(f"lift: {error}")
+            logger.warning(notes[-1])
+    return WorldErgo(angles, assessment, tuple(notes), lift)
 
 
 def score_facts(found: WorldErgo) -> dict[str, str]:
@@ -88,7 +103,20 @@ def score_facts(found: WorldErgo) -> dict[str, str]:
         highest = result.summary.get("highest score")
         score = "" if highest is None else f"highest score {highest:g}; "
         facts[result.title] = f"{score}share of time: {', '.join(shares) or 'nothing was scored'}"
+    if found.lift:
+        _, *ends = found.lift
+        facts["NIOSH lifting equation"] = "; ".join(
+            f"{moment}: {lift_words(one)}" for moment, one in zip(("begin", "end"), ends, strict=True)
+        )
     return facts
+
+
+def lift_words(one: Niosh) -> str:
+    """Weight limit and lifting index of one end of a lift, or why the equation does not hold there."""
+    if one.outside:
+        return f"{OUTSIDE} ({', '.join(one.outside)}): weight limit 0"
+    index = "" if np.isnan(one.lifting_index) else f", lifting index {one.lifting_index:.2f}"
+    return f"weight limit {one.weight_limit:.1f} kg{index}"
 
 
 def ergo_report(
@@ -114,30 +142,43 @@ def ergo_report(
     return ergo_section(found.assessment, world, found.notes, pictures, found.lift)
 
 
-def _lift(world: WorldMotion, inputs: TaskInputs) -> tuple[LiftGeometry, Niosh, Niosh]:
-    """The NIOSH equation between two moments of the video, for the begin and for the end of the lift."""
-    assert inputs.lift is not None
+def _moments(world: WorldMotion, lift_s: tuple[float, float]) -> list[np.ndarray]:
+    """Joints (J,3) in metres at begin and end of a lift, NaN where unknown."""
     if world.units != "m":
         raise UserError(LIFT_NEEDS_METRES)
-    last = float(world.time_s[-1])
-    if inputs.lift[1] > last + 1 / world.fps:
-        raise UserError(f"--lift ends at {inputs.lift[1]:g} s, but the video at {last:.2f} s")
+    check_lift_time(lift_s, world.num_frames, world.fps)
     moments = []
-    for second in inputs.lift:
+    for second in lift_s:
         # a video of few frames a second has one at either side of the moment
         near = np.abs(world.time_s - second) <= max(LIFT_WINDOW_S, 1 / world.fps)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a joint that is unknown at all of these frames
             moments.append(np.nanmedian(world.positions[near].astype(np.float64), axis=0))
-    lift = lift_geometry(moments[0], moments[1], world.skeleton)
+    return moments
+
+
+def _lift(
+    moments: Sequence[np.ndarray], skeleton: Skeleton, inputs: TaskInputs
+) -> tuple[tuple[LiftGeometry, Niosh, Niosh], list[str]]:
+    """The NIOSH equation between two moments, for the begin and for the end of the lift, and what to know of it."""
+    lift = lift_geometry(moments[0], moments[1], skeleton)
     how = {
         "lifts_per_min": inputs.lifts_per_min,
         "hours": inputs.duration_h,
         "coupling": inputs.coupling,
         "load": inputs.load_kg,
     }
-    return (
-        lift,
-        niosh(lift.h_cm, max(lift.v_cm, 0.0), lift.d_cm, lift.a_deg, **how),
-        niosh(lift.end_h_cm, max(lift.end_v_cm, 0.0), lift.d_cm, lift.end_a_deg, **how),
+    heights = {"begin": lift.v_cm, "end": lift.end_v_cm}
+    notes = [
+        f"lift: at its {moment} the hands came out {-v_cm:.0f} cm below the floor, taken as on it"
+        for moment, v_cm in heights.items()
+        if v_cm < -BELOW_FLOOR_CM
+    ]
+    begin, end = (
+        niosh(h_cm, max(v_cm, 0.0), lift.d_cm, a_deg, **how)
+        for h_cm, v_cm, a_deg in (
+            (lift.h_cm, lift.v_cm, lift.a_deg),
+            (lift.end_h_cm, lift.end_v_cm, lift.end_a_deg),
+        )
     )
+    return (lift, begin, end), notes

@@ -71,6 +71,14 @@ def check_smoothing(smooth_s: float) -> None:
         raise UserError(f"--ergo_smooth {smooth_s:g}: seconds, 0 to 5")
 
 
+def check_lift_time(lift_s: tuple[float, float] | None, num_frames: int | None, fps: float) -> None:
+    """Refuse a lift beyond the end of a video with ``UserError``; ``num_frames`` None: the length is not known yet."""
+    if lift_s and num_frames is not None and lift_s[1] > num_frames / fps + 1e-6:
+        raise UserError(
+            f"--lift ends at {lift_s[1]:g} s, but the video at {num_frames / fps:.2f} s: give seconds within it"
+        )
+
+
 def task_inputs(arguments: argparse.Namespace) -> TaskInputs:
     """What the flags say; raises ``UserError`` for values that are not allowed."""
     given = {field.name: getattr(arguments, field.name) for field in TaskInputs.fields()}

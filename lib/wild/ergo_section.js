@@ -4,7 +4,7 @@
 const ergo = JSON.parse(byId("ergo-data").textContent);
 const levels = arrayOf("ergo-levels", Uint8Array), scores = arrayOf("ergo-scores", Uint8Array);
 const risks = arrayOf("ergo-risks", Uint8Array), numFrames = ergolift.time.length;
-const UNKNOWN_LEVEL = 255, ROW = 26, GAP = 5, AXIS = 22;
+const UNKNOWN_LEVEL = 255, ROW = 28, LINE = 13, GAP = 5, AXIS = 22;
 const canvas = byId("ergo-lines"), context = canvas.getContext("2d"), tip = byId("ergo-tip");
 const cursor = byId("ergo-cursor"), down = ergo.methods.length * ROW;
 let left = 0, right = 0, across = 1, current = 0;
@@ -29,6 +29,17 @@ function worstLevel(method, from, to) {
   return worst;
 }
 
+// A name in as many lines as it needs, broken between its words.
+function drawName(name, x, y, width) {
+  const lines = [];
+  for (const word of name.split(" ")) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  lines.forEach((line, number) => context.fillText(line, x, y + (number - (lines.length - 1) / 2) * LINE));
+}
+
 function drawLines() {
   const width = canvas.clientWidth;
   if (!width) return;
@@ -45,9 +56,7 @@ function drawLines() {
   const columns = Math.min(numFrames, Math.round(across));
   ergo.methods.forEach((method, row) => {
     context.fillStyle = cssColor("--ink");
-    let label = method.title;
-    while (label.length > 3 && context.measureText(label).width > left - 8) label = `${label.slice(0, -2)}…`;
-    context.fillText(label, 0, (row + 0.5) * ROW);
+    drawName(method.title, 0, (row + 0.5) * ROW, left - 8);
     for (let column = 0; column < columns; ) {
       const worst = (at) => {
         const [from, to] = [at, at + 1].map((edge) => Math.floor((edge * numFrames) / columns));

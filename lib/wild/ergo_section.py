@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.ergo.holds import UNKNOWN
+from lib.ergo.holds import MINUTE_S, UNKNOWN
 from lib.ergo.limits import limits_mark, risk_colors, unknown_color
-from lib.ergo.niosh import LiftGeometry, Niosh
+from lib.ergo.niosh import OUTSIDE, LiftGeometry, Niosh
 from lib.ergo.result import MethodResult
 from lib.ergo.scores import DISCLAIMER, Assessment
 from lib.skeleton import Skeleton
@@ -25,6 +25,7 @@ from lib.wild.page_data import data_block, json_block
 from lib.wild.records import WorldMotion
 
 HERE = Path(__file__).parent
+PER_MINUTE = "events a minute"
 NO_LEVEL = 255  # of the bytes that the page reads
 TIMELINE = """<p class="hint">Action level over time; click or tap to go there. Grey: no score.</p>
 <div class="heat ergo-time"><canvas id="ergo-lines" role="img"
@@ -155,7 +156,8 @@ def _shares(assessment: Assessment) -> str:
             f'<tr><th scope="row">{escape(result.title)}{mark}</th><td><svg class="ergo-bar" viewBox="0 0 100 8" '
             f'preserveAspectRatio="none" aria-hidden="true">{bar}</svg><p class="key">{texts}</p></td></tr>\n'
         )
-    details = "".join(map(_summary_table, assessment.methods.values()))
+    scored_s = float(assessment.known.sum()) / assessment.fps
+    details = "".join(_summary_table(result, scored_s) for result in assessment.methods.values())
     return (
         "<h3>Share of time by action level</h3>\n"
         f'<table class="ergo-shares"><tbody>\n{rows}</tbody></table>\n'
@@ -163,15 +165,13 @@ def _shares(assessment: Assessment) -> str:
     )
 
 
-def _summary_table(result: MethodResult) -> str:
+def _summary_table(result: MethodResult, scored_s: float) -> str:
     """A method's summary: what stands before the first comma of its texts makes the rows, what follows the columns."""
     cells: dict[str, dict[str, str]] = {}
     for text, value in result.summary.items():
         row, _, column = text.partition(", ")
         if column != "share of time":
-            cells.setdefault(row, {})[column or "score"] = (
-                f"{value:g}" if isinstance(value, float | int) else value
-            )
+            cells.setdefault(row, {})[_heading(column, scored_s)] = _cell(column, value)
     columns = list(dict.fromkeys(column for row in cells.values() for column in row))
     heads = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     rows = "".join(
@@ -184,6 +184,22 @@ def _summary_table(result: MethodResult) -> str:
         f'<div class="scroll"><table class="numbers"><thead><tr><th scope="col">{escape(result.title)}</th>{heads}</tr>'
         f"</thead><tbody>\n{rows}</tbody></table></div>\n"
     )
+
+
+def _heading(column: str, scored_s: float) -> str:
+    """Of a column; what is told by the minute says so where it comes from less than one."""
+    if column == PER_MINUTE and scored_s < MINUTE_S:
+        return f"{column}, extrapolated from {scored_s:.1f} s"
+    return column or "score"
+
+
+def _cell(column: str, value: float | str) -> str:
+    """A value as exactly as a video can tell it."""
+    if isinstance(value, str):
+        return value
+    if column.startswith("share of"):
+        return f"{value:.0%}"
+    return f"{round(float(value), 1):g}"
 
 
 def _lift(lift: tuple[LiftGeometry, Niosh, Niosh], assessment: Assessment) -> str:
@@ -201,16 +217,29 @@ def _lift(lift: tuple[LiftGeometry, Niosh, Niosh], assessment: Assessment) -> st
             end.lines()[name],
         )
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{first:.2f}</td><td>{second:.2f}</td></tr>\n'
-        for name, (first, second) in rows.items()
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{_lift_cell(one)}</td>" for one in pair)
+        + "</tr>\n"
+        for name, pair in rows.items()
+    )
+    outside = "".join(
+        f"<p><strong>{moment}: {OUTSIDE}.</strong> {escape('; '.join(one.outside))}. The multiplier is then 0 and "
+        "there is no lifting index; that is no measure of the risk.</p>\n"
+        for moment, one in (("Begin", begin), ("End", end))
+        if one.outside
     )
     return (
         f"<h3>NIOSH lifting equation <small>{limits_mark('niosh')}</small></h3>\n"
         f'<p class="hint">Lift of {assessment.inputs.load_kg:g} kg; H, V, D and A are estimated from joint centres.'
-        "</p>\n"
+        f"</p>\n{outside}"
         '<div class="scroll"><table class="numbers"><thead><tr><th scope="col"></th><th scope="col">Begin</th>'
         f'<th scope="col">End</th></tr></thead><tbody>\n{body}</tbody></table></div>\n'
     )
+
+
+def _lift_cell(value: float) -> str:
+    """A number; "–" for an index that there is not: without a load, or outside of the equation."""
+    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 def _lists(assessment: Assessment, notes: Sequence[str]) -> str:

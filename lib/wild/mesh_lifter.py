@@ -74,8 +74,7 @@ def load_mesh_lifter(
     skeleton = regressor.skeleton
     checkpoint = load_checkpoint(checkpoint_path)
     meta, weights = checkpoint.get("meta", {}), model_weights(checkpoint)
-    if not any(name.startswith("backbone.") for name in weights):
-        raise UserError(f"checkpoint {checkpoint_path} is of a pose model: a mesh needs one of train_mesh.py")
+    check_is_mesh(checkpoint_path, checkpoint)
     expected = {"joint_format": skeleton.name, "root": list(skeleton.root), "no_conf": config.no_conf}
     check_meta(meta, expected)
     network = build_mesh_model(config, body, regressor)
@@ -96,3 +95,12 @@ def load_mesh_lifter(
             fps=model_fps,
         ),
     )
+
+
+def check_is_mesh(path: str | Path, checkpoint: dict[str, Any]) -> None:
+    """Raise ``UserError`` for a checkpoint that holds no regressor of bodies."""
+    if not any(name.startswith("backbone.") for name in model_weights(checkpoint)):
+        raise UserError(
+            f"{path} is the checkpoint of a pose model, which infer_wild.py takes as -e: --mesh needs one of bodies, "
+            "which train_mesh.py makes"
+        )

@@ -158,7 +158,9 @@ class HeatMap {
     });
     canvas.addEventListener("click", (event) => {
       const found = this.at(event);
-      if (found) player.seek(found.frame);
+      if (!found) return;
+      player.seek(found.frame);
+      showStage();
     });
   }
 }

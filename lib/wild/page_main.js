@@ -91,6 +91,7 @@ window.ergolift = {
   time: motion.time,
   seek(seconds) {
     player.seek(Math.round(seconds * motion.fps));
+    showStage();
   },
   onTime(callback) {
     const tell = () => callback(motion.time[player.frame], player.frame);

@@ -57,6 +57,15 @@ function loadMotion() {
   });
 }
 
+// What was clicked far down the page is to be seen: video and 3D view come back if less than half of them shows.
+function showStage() {
+  const stage = document.querySelector(".stage"), { top, bottom, height } = stage.getBoundingClientRect();
+  const shown = Math.min(bottom, innerHeight) - Math.max(top, 0);
+  if (shown >= Math.min(height, innerHeight) / 2) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  stage.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+}
+
 // Shows one frame at a time; runs with the video, or by itself where there is none or it cannot be played.
 class Player {
   constructor(numFrames, fps, video) {
