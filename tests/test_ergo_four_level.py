@@ -7,7 +7,6 @@ from lib.ergo.four_level import count_risk_events
 from lib.ergo.scores import assess
 from tests.example_angles import FPS, NAN, columns, one, series
 
-
 FOUR = {
     "back_flexion": [
         (-41, 3),
