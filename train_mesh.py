@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -50,6 +49,7 @@ from lib.run_folder import RunFolder
 from lib.skeleton import Skeleton, load_skeleton
 from lib.training_loop import Training, build_learning_rate, build_schedule
 from lib.training_state import TrainingState
+from train import run_script
 
 logger = logging.getLogger("ergolift")
 
@@ -337,8 +337,4 @@ def start_from_pretrained(
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

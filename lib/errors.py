@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class UserError(ValueError):
@@ -36,3 +38,12 @@ def error_line(error: UserError | OSError) -> str:
     where = f" {error.filename}" if error.filename else ""
     cure = f"; {cures[error.errno]}" if error.errno in cures else ""
     return f"error: cannot read or write{where}: {error.strerror or error}{cure}"
+
+
+def run_script(main: Callable[[], int | None]) -> NoReturn:
+    """Leave with what ``main`` returns, or after a user's mistake with one line and code 2."""
+    try:
+        sys.exit(main())
+    except (UserError, OSError) as error:
+        sys.stderr.write(error_line(error) + "\n")
+        sys.exit(2)

@@ -20,6 +20,7 @@ from lib.data.worker.anthropometry import reference_subject
 from lib.data.worker.body_points import canonical_point, needed_segments, place_points
 from lib.data.worker.generate import draw_sessions
 from lib.data.worker.kinematics import DOF_INDEX, DOF_NAMES, forward
+from lib.data.worker.request import Request
 from lib.errors import UserError
 from lib.geometry import axis_angle_to_matrix, flip_pose
 from lib.model import loss_angles
@@ -43,7 +44,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def reference(truth):
-    people = {session.subject.name: session.subject for session, _ in draw_sessions(**MOTION)}
+    people = {session.subject.name: session.subject for session, _ in draw_sessions(Request(**MOTION))}
     return references(truth, people)[0]
 
 

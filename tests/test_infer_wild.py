@@ -1,11 +1,8 @@
 """infer_wild.py from end to end on a small video with a known person, and what it says to bad input."""
 
-import json
 import pickle
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -15,167 +12,22 @@ import torch
 
 import infer_wild
 from lib.body import load_body
-from lib.body_regressor import keypoint_regressor
-from lib.checkpoint import save_checkpoint
-from lib.config import load_config, save_config
-from lib.data.motion import Motion
-from lib.data.training_data import checkpoint_meta
-from lib.data.worker import make_worker_motion
 from lib.errors import UserError
-from lib.model.build import build_mesh_model, build_model
-from lib.skeleton import load_skeleton
-from lib.wild.detectors import DETECTORS
 from lib.wild.exports import EXPORTS
 from lib.wild.mesh_motion import MeshMotion
 from lib.wild.records import Flag, WorldMotion
+from tests.example_run import (
+    DETECTED,
+    FPS,
+    FRAMES,
+    SIZE_PX,
+    run,
+    write_alphapose,
+    write_mesh_model,
+    write_model,
+)
 
 ROOT = Path(__file__).parents[1]
-DETECTED = load_skeleton("Halpe-26")
-SIZE_PX, FPS, FRAMES = (320, 240), 10, 24
-# a picture on which both lines and a blur are seen
-CHECKS = (
-    np.kron(np.indices((30, 40)).sum(0) % 2 * 90 + 80, np.ones((8, 8)))[..., None]
-    .repeat(3, -1)
-    .astype(np.uint8)
-)
-CONFIG = """
-reader: worker
-joint_format: {joint_format}
-clip_len: 9
-maxlen: 9
-dim_feat: 16
-dim_rep: 16
-depth: 1
-num_heads: 2
-mlp_ratio: 2
-threads: 1
-"""
-
-
-@pytest.fixture(scope="module")
-def person() -> Motion:
-    """One person in the picture for all frames of the video."""
-    motion = make_worker_motion(
-        DETECTED,
-        split="test",
-        seed=0,
-        subjects=1,
-        clips=1,
-        cameras=1,
-        seconds=FRAMES / FPS,
-        fps=FPS,
-        detector=False,
-    )
-    assert motion.num_frames >= FRAMES
-    return motion.select(slice(0, FRAMES))
-
-
-@pytest.fixture(scope="module")
-def keypoints(person: Motion) -> np.ndarray:
-    """(F, J, 3) px and confidence, in the picture of the test's video."""
-    xy = person.joints_2d * (np.array(SIZE_PX) / person.size_px[0])
-    return np.concatenate([xy, np.full((*xy.shape[:2], 1), 0.9, np.float32)], -1).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_video(tmp_path_factory.mktemp("video") / "worker.mp4", FRAMES)
-
-
-def write_video(path: Path, frames: int) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
-        for number in range(frames):
-            image = np.roll(CHECKS, number, axis=1)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
-@pytest.fixture(scope="module")
-def alphapose(tmp_path_factory: pytest.TempPathFactory, keypoints: np.ndarray) -> Path:
-    return write_alphapose(tmp_path_factory.mktemp("json") / "alphapose-results.json", keypoints)
-
-
-def write_alphapose(path: Path, keypoints: np.ndarray) -> Path:
-    people = [
-        {
-            "image_id": f"{number}.jpg",
-            "category_id": 1,
-            "keypoints": pose.ravel().tolist(),
-            "score": 3.0,
-            "idx": 1,
-        }
-        for number, pose in enumerate(keypoints)
-    ]
-    path.write_text(json.dumps(people))
-    return path
-
-
-def write_mesh_model(folder: Path, joint_format: str) -> Path:
-    """An untrained mesh regressor with its config beside it."""
-    folder.mkdir(exist_ok=True)
-    text = folder / "text.yaml"
-    sets = "task: mesh\nhidden_dim: 16\nsets: [{name: worker, reader: worker, train: true, evaluate: true}]\n"
-    text.write_text(CONFIG.format(joint_format=joint_format).replace("reader: worker\n", sets))
-    config = load_config(text)
-    body = load_body()
-    skeleton = load_skeleton(config.joint_format).with_root(*config.root)
-    torch.manual_seed(0)
-    save_config(config, folder / "config.yaml")
-    model = build_mesh_model(config, body, keypoint_regressor(body, skeleton))
-    save_checkpoint(folder / "mesh.bin", {"model": model.state_dict()})
-    return folder / "mesh.bin"
-
-
-def write_model(folder: Path, joint_format: str = "H36M-17") -> Path:
-    """An untrained lifter with its config beside it."""
-    folder.mkdir(exist_ok=True)
-    text = folder / "text.yaml"
-    text.write_text(CONFIG.format(joint_format=joint_format))
-    config = load_config(text)
-    skeleton = load_skeleton(config.joint_format).with_root(*config.root)
-    torch.manual_seed(0)
-    save_config(config, folder / "config.yaml")
-    save_checkpoint(
-        folder / "model.bin",
-        {
-            "model_pos": build_model(config, skeleton).state_dict(),
-            "meta": checkpoint_meta(config, skeleton, fps=float(FPS)),
-        },
-    )
-    return folder / "model.bin"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("model"))
-
-
-@pytest.fixture
-def known_person(keypoints: np.ndarray) -> Iterator[list[int]]:
-    """A detector that knows where the person is, and nobody in the frames whose numbers are put into the list."""
-    hidden: list[int] = []
-
-    @DETECTORS.register("known_person")
-    class KnownPerson:
-        skeleton = DETECTED
-
-        def __init__(self, **options: object) -> None:
-            self.frame = -1
-
-        def __call__(self, frame_rgb: np.ndarray) -> list[np.ndarray]:
-            assert frame_rgb.shape == (SIZE_PX[1], SIZE_PX[0], 3)
-            self.frame += 1
-            return [] if self.frame in hidden else [keypoints[self.frame]]
-
-    yield hidden
-    del DETECTORS._entries["known_person"]
-
-
-def run(*flags: object) -> int:
-    return infer_wild.main([*map(str, flags), "--device", "cpu"])
 
 
 def test_a_video_and_nothing_else(
@@ -292,11 +144,7 @@ def test_bodies(
 
 
 def test_several_videos_and_one_of_them_broken(
-    tmp_path: Path,
-    video: Path,
-    checkpoint: Path,
-    known_person: list[int],
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, video: Path, checkpoint: Path, known_person: list[int], caplog: pytest.LogCaptureFixture
 ):
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -330,163 +178,6 @@ def test_everybody(tmp_path: Path, video: Path, keypoints: np.ndarray, checkpoin
         "person_2",
     ]
     assert (tmp_path / "out" / "person_2" / "report.html").exists()
-
-
-@pytest.fixture(scope="module")
-def two_people(tmp_path_factory: pytest.TempPathFactory, keypoints: np.ndarray) -> Path:
-    """A keypoint file of two people; the second one is seen for less time, but is larger."""
-    larger = (keypoints - [160, 120, 0]) * [1.15, 1.15, 1] + [90, 120, 0]
-    larger[-4:] = np.nan
-    path = tmp_path_factory.mktemp("people") / "people.npy"
-    np.save(path, np.stack([keypoints, larger], 1).astype(np.float32))
-    return path
-
-
-# flag -> the first file in which it shows
-SHOWS_IN = {
-    "--stature 1.8": "X3D_world.npz",
-    "--pitch 20": "X3D_world.npz",
-    "--focal 900": "X3D_world.npz",
-    "--smooth savgol": "X3D_world.npz",
-    "--no_rigid": "X3D_world.npz",
-    "--fps 7": "X3D.npy",
-    "--no_flip": "X3D.npy",
-    "--pixel": "X3D.npy",
-    "--clip_len 5": "X3D.npy",
-    "--precision bf16": "X3D.npy",
-    "--focus largest": "keypoints_2d.npz",
-    "--focus 2": "keypoints_2d.npz",
-    "--anonymize": "overlay.mp4",
-}
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, video: Path, two_people: Path, checkpoint: Path) -> Path:
-    """The result of no flag."""
-    out = tmp_path_factory.mktemp("plain")
-    assert run("-v", video, "-j", two_people, "-o", out, "-e", checkpoint, "--keypoints", "Halpe-26") == 0
-    return out
-
-
-def content(path: Path) -> list[np.ndarray]:
-    """The arrays of a file, or the pictures of a video."""
-    if path.suffix == ".mp4":
-        with av.open(str(path)) as made:
-            return [frame.to_ndarray(format="gray") for frame in made.decode(video=0)]
-    loaded = np.load(path)
-    return [loaded] if path.suffix == ".npy" else [loaded[name] for name in loaded]
-
-
-def differ(a: Path, b: Path) -> bool:
-    pairs = zip(content(a), content(b), strict=True)
-    return any(
-        x.shape != y.shape or not np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs
-    )
-
-
-@pytest.mark.parametrize("flags", SHOWS_IN)
-def test_a_flag_changes_what_it_should(
-    tmp_path: Path, flags: str, plain: Path, video: Path, two_people: Path, checkpoint: Path
-):
-    """Once in a folder of its own, and once over the result without it: nothing stale may be left."""
-    over = tmp_path / "over"
-    shutil.copytree(plain, over)
-    common = ("-v", video, "-j", two_people, "-e", checkpoint, "--keypoints", "Halpe-26", *flags.split())
-    for out in (tmp_path / "alone", over):
-        assert run(*common, "-o", out) == 0
-    for name in ("keypoints_2d.npz", "X3D.npy", "X3D_world.npz", "overlay.mp4"):
-        assert not differ(tmp_path / "alone" / name, over / name), f"{name} is stale"
-    assert differ(plain / SHOWS_IN[flags], over / SHOWS_IN[flags])
-
-
-def test_other_inputs_are_not_taken_for_the_old_ones(
-    tmp_path: Path, plain: Path, two_people: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-):
-    shutil.copytree(plain, tmp_path / "out")
-    black = tmp_path / "worker.mp4"
-    with av.open(str(black), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
-        for _ in range(FRAMES):
-            image = np.zeros((SIZE_PX[1], SIZE_PX[0], 3), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    common = ("-j", two_people, "-o", tmp_path / "out", "-e", checkpoint, "--keypoints", "Halpe-26")
-    assert run("-v", black, *common) == 0
-    assert differ(plain / "overlay.mp4", tmp_path / "out" / "overlay.mp4")
-    # joints of other names: COCO-17 and PoseTrack-17 have 17 each
-    coco = tmp_path / "coco.npy"
-    np.save(coco, np.load(two_people)[:, 0, :17])
-    common = ("-v", black, "-j", coco, "-o", tmp_path / "coco", "-e", checkpoint, "--no_render")
-    assert run(*common, "--keypoints", "COCO-17") == 0
-    before = np.load(tmp_path / "coco" / "X3D.npy")
-    assert run(*common, "--keypoints", "H36M-17") == 0
-    assert not np.array_equal(before, np.load(tmp_path / "coco" / "X3D.npy"), equal_nan=True)
-
-
-def test_no_face_is_left_from_an_earlier_run(
-    tmp_path: Path, plain: Path, video: Path, two_people: Path, checkpoint: Path, keypoints: np.ndarray
-):
-    shutil.copytree(plain, tmp_path / "out")
-    common = (
-        "-v",
-        video,
-        "-j",
-        two_people,
-        "-o",
-        tmp_path / "out",
-        "-e",
-        checkpoint,
-        "--keypoints",
-        "Halpe-26",
-    )
-    assert run(*common, "--anonymize", "--no_render") == 0
-    assert not (tmp_path / "out" / "overlay.mp4").exists()
-    assert b'id="video-data"' not in (tmp_path / "out" / "report.html").read_bytes()
-    assert run(*common, "--anonymize") == 0
-    blurred = content(tmp_path / "out" / "overlay.mp4")[3].astype(float)
-    sharp = content(plain / "overlay.mp4")[3].astype(float)
-    x, y = keypoints[3, DETECTED.index("nose"), :2].astype(int)
-    head = np.s_[y - 6 : y + 6, x - 6 : x + 6]
-    assert np.abs(blurred - sharp)[head].mean() > 15, "the head is not blurred"
-    assert np.abs(blurred - sharp)[-40:-8, :40].mean() < 5, "everything is blurred"
-
-
-def test_a_stage_that_broke_off_is_run_again(
-    tmp_path: Path,
-    plain: Path,
-    video: Path,
-    two_people: Path,
-    checkpoint: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
-    """Files of two minds must not pass for finished ones: here X3D.npy of --pixel beside the rest of the old run."""
-    out = tmp_path / "out"
-    shutil.copytree(plain, out)
-    common = (
-        "-v",
-        video,
-        "-j",
-        two_people,
-        "-o",
-        out,
-        "-e",
-        checkpoint,
-        "--keypoints",
-        "Halpe-26",
-        "--no_render",
-    )
-    with monkeypatch.context() as patch:
-        patch.setattr(WorldMotion, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
-        with pytest.raises(OSError, match="full"):
-            run(*common, "--pixel")
-    assert differ(plain / "X3D.npy", out / "X3D.npy")
-    assert run(*common) == 0
-    assert not differ(plain / "X3D.npy", out / "X3D.npy")
-    # a damaged file is made anew
-    (out / "X3D_world.npz").write_bytes(b"cut off")
-    assert run(*common) == 0
-    assert not differ(plain / "X3D_world.npz", out / "X3D_world.npz")
 
 
 def test_a_result_is_no_input(tmp_path: Path, video: Path, alphapose: Path, checkpoint: Path):

@@ -34,6 +34,7 @@ from lib.data.worker.anthropometry import reference_subject
 from lib.data.worker.body_points import place_points
 from lib.data.worker.generate import draw_sessions
 from lib.data.worker.kinematics import DOF_INDEX, DOF_NAMES, forward
+from lib.data.worker.request import Request
 from lib.data.worker.smpl_motion import make_worker_smpl_motion
 from lib.data.worker.smpl_pose import SMPL_AXES, body_pose, t_pose_dofs
 from lib.errors import UserError
@@ -215,7 +216,7 @@ def chain(rest: np.ndarray, rotations: np.ndarray) -> np.ndarray:
 def test_a_body_of_the_workers_proportions_takes_the_workers_postures():
     """Every task: joints of the body within a centimetre or two of the worker's."""
     rest, subject = t_pose_joints(), reference_subject()
-    for session, _ in draw_sessions(0, 1, None, 2.0, 5.0, None, "train"):
+    for session, _ in draw_sessions(Request(seed=0, subjects=1, seconds=2.0, fps=5.0)):
         rotation, origin = forward(subject, session.pelvis_mm, session.dofs)
         worker_mm = place_points(subject, rotation, origin, SMPL.canonical)
         places = chain(rest, body_pose(rest, SMPL.canonical, SMPL.parents, session.dofs))
@@ -284,7 +285,7 @@ def test_joints_of_the_shipped_body_lie_where_the_workers_are():
     shipped = load_body()
     neutral = torch.zeros(1, shipped.num_betas)
     rest = shipped.joints(torch.zeros(1, shipped.num_joints * 3), neutral)[0].numpy()
-    for session, _ in draw_sessions(0, 1, None, 2.0, 2.0, None, "train"):
+    for session, _ in draw_sessions(Request(seed=0, subjects=1, seconds=2.0, fps=2.0)):
         rotation, origin = forward(session.subject, session.pelvis_mm, session.dofs)
         worker_mm = place_points(session.subject, rotation, origin, shipped.joint_names).astype(np.float32)
         pose = body_pose(rest, shipped.joint_names, shipped.parents, session.dofs)

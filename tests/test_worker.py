@@ -13,12 +13,13 @@ import pytest
 from lib.config import load_config
 from lib.data.build import build_motion
 from lib.data.readers.worker import read_worker
+from lib.data.subject_splits import SPLITS
 from lib.data.worker import TASKS, make_worker_motion, make_worker_truth, split_tasks, worker_clips
 from lib.data.worker.anthropometry import draw_subject, reference_subject
 from lib.data.worker.body_points import place_points, point_names
 from lib.data.worker.camera import RANGES, draw_camera
 from lib.data.worker.fingers import FINGER_LIMITS_DEG
-from lib.data.worker.generate import LEAD_S, SPLITS, record_session
+from lib.data.worker.generate import LEAD_S, record_session
 from lib.data.worker.kinematics import (
     DOF_INDEX,
     DOF_NAMES,
@@ -28,6 +29,7 @@ from lib.data.worker.kinematics import (
     forward,
     mirror_dofs,
 )
+from lib.data.worker.request import Request
 from lib.errors import UserError
 from lib.skeleton import conversion, list_skeletons, load_skeleton
 from tools.preview_data import contact_sheet, pick_videos
@@ -321,7 +323,8 @@ def test_joint_limits_hold(task):
     for seed in range(3):
         seeds = np.random.SeedSequence([seed, 11])
         subject = draw_subject(np.random.default_rng(seed), "someone")
-        session = record_session(seeds, subject, [task], 150, 20.0, SPLITS[seed], LEAD_S)
+        request = Request(seed=seed, seconds=7.5, fps=20.0, split=SPLITS[seed])
+        session = record_session(seeds, subject, [task], request, LEAD_S)
         for name, values in zip(DOF_NAMES, session.dofs, strict=True):
             plain = name.removeprefix("left_").removeprefix("right_")
             finger = plain.partition("_")[2] if plain not in FINGER_LIMITS_DEG else plain

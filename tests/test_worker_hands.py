@@ -12,10 +12,10 @@ import pytest
 from lib.config_yaml import parse_value
 from lib.data.build import build_motion
 from lib.data.readers.worker_hands import read_worker_hands
+from lib.data.subject_splits import SPLITS
 from lib.data.worker import HAND_TASKS, make_hand_motion, make_hand_truth, make_worker_truth, split_hand_tasks
 from lib.data.worker.anthropometry import reference_subject
 from lib.data.worker.body_points import place_points
-from lib.data.worker.generate import SPLITS
 from lib.data.worker.hand_detector import detect_hand
 from lib.data.worker.hand_pose import hand_frames
 from lib.data.worker.hand_shapes import (

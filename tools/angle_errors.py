@@ -32,6 +32,7 @@ from lib.data.worker.anthropometry import Subject, reference_subject
 from lib.data.worker.body_points import canonical_point, place_points, point_names
 from lib.data.worker.generate import draw_sessions
 from lib.data.worker.kinematics import DOF_NAMES, forward
+from lib.data.worker.request import Request
 from lib.files import atomic_write_text
 from lib.skeleton import Skeleton, load_skeleton
 from tests.angle_oracle import UP, Angles, ergo3d_of, references, wrap_deg
@@ -141,7 +142,7 @@ def main(argv: list[str] | None = None) -> None:
     per_person = round(CLIPS * SECONDS * FPS)
     how = {"seed": arguments.seed, "subjects": -(-arguments.frames // per_person), "clips": CLIPS}
     how |= {"seconds": SECONDS, "fps": FPS, "tasks": None, "split": "train"}
-    people = {session.subject.name: session.subject for session, _ in draw_sessions(**how)}
+    people = {session.subject.name: session.subject for session, _ in draw_sessions(Request(**how))}
     truth = make_worker_truth(load_skeleton("H36M-17"), **how, cameras=1, detector=False)
     table = list(rows(truth, people, list(arguments.joint_format), arguments.frames))
     for line in table:

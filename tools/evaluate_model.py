@@ -33,7 +33,7 @@ from lib.data.readers.pickles import read_pickle
 from lib.data.readers.worker import worker_arguments
 from lib.data.recorded_errors import load_recorded_errors
 from lib.data.worker.generate import make_worker_truth
-from lib.errors import UserError, did_you_mean, error_line
+from lib.errors import UserError, did_you_mean, run_script
 from lib.evaluate import truth_factor
 from lib.judging.detector_poses import read_detector_poses
 from lib.judging.figures import judgement_figure
@@ -225,8 +225,4 @@ def or_none(read: Any) -> Motion | None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, OSError) as error:
-        print(error_line(error), file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

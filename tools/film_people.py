@@ -29,8 +29,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.body import BodyModel, load_body
 from lib.body_regressor import KeypointRegressor, keypoint_regressor
 from lib.config import parse_overrides
+from lib.data.subject_splits import SPLITS
 from lib.data.worker.camera import RANGES, Camera, draw_camera, image_labels
-from lib.data.worker.generate import SPLITS, draw_sessions
+from lib.data.worker.generate import draw_sessions
+from lib.data.worker.request import Request
 from lib.data.worker.smpl_motion import body_mm, draw_shape, world_pose
 from lib.errors import UserError, error_line
 from lib.files import atomic_path
@@ -214,10 +216,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         people = {split: getattr(options, split) for split in SPLITS}
         with tqdm(total=sum(people.values()) * options.clips, unit="video") as bar:
             for split in filter(people.get, SPLITS):
-                sessions = draw_sessions(
-                    options.seed, people[split], options.clips, options.seconds, options.fps, None, split
+                request = Request(
+                    seed=options.seed,
+                    subjects=people[split],
+                    clips=options.clips,
+                    seconds=options.seconds,
+                    fps=options.fps,
+                    split=split,
                 )
-                for session, seeds in sessions:
+                for session, seeds in draw_sessions(request):
                     for videos, picture in film_session(body, regressors, session, seeds, split, options):
                         parts.setdefault(split, []).append(videos)
                         pictures.append(picture)

@@ -24,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.errors import UserError, error_line
+from lib.errors import UserError, run_script
 from lib.files import atomic_path
 from lib.skeleton import Skeleton, conversion, load_skeleton
 from lib.wild.camera_pitch import level_camera
@@ -212,8 +212,4 @@ def _cell(form: str, value: float) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, OSError) as error:
-        print(error_line(error), file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

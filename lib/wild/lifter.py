@@ -79,20 +79,16 @@ def load_lifter(
     config: Any,
     skeleton: Skeleton,
     runtime: Runtime,
-    clip_len: int | None = None,
-    flip: bool = True,
-    batch_size: int | None = None,
-    pixel: bool = False,
-    model_fps: float | None = None,
+    **options: Any,
 ) -> Lifter:
-    """Model of a pose checkpoint, by the config of the run that trained it.
+    """Model of a pose checkpoint, by the config of the run that trained it; options: fields of ``LiftingOptions``.
 
     The input is scaled as the checkpoint's ``meta`` says; files without one are MotionBERT's, which scales by the
-    box around the track. ``pixel`` scales by the image's shorter side instead, as MotionBERT's flag does.
-    Raises ``UserError`` for a file that is no checkpoint, one of another joint format, backbone or task, and for a
-    ``clip_len``, ``batch_size`` or ``model_fps`` that cannot be.
+    box around the track. Raises ``UserError`` for a file that is no checkpoint, one of another joint format, backbone
+    or task, and for options that cannot be.
     """
-    check_options(config, clip_len, batch_size, model_fps)
+    wanted = LiftingOptions(**options)
+    wanted.check(config)
     checkpoint = checkpoint_of_format(load_checkpoint(checkpoint_path), skeleton.name)
     meta, weights = checkpoint.get("meta", {}), model_weights(checkpoint)
     check_meta(meta, checkpoint_meta(config, skeleton, fps=None))
@@ -106,58 +102,55 @@ def load_lifter(
     return Lifter(
         network=network.to(runtime.device).eval(),
         rootrel=config.rootrel,
-        **lifting_terms(
-            config,
-            meta,
-            skeleton,
-            runtime,
-            clip_len=clip_len,
-            flip=flip,
-            batch_size=batch_size,
-            pixel=pixel,
-            fps=model_fps,
-        ),
+        **lifting_terms(config, meta, skeleton, runtime, wanted),
     )
 
 
-def check_options(config: Any, clip_len: int | None, batch_size: int | None, model_fps: float | None) -> None:
-    """Refuse what a model cannot be run at, with ``UserError``; None leaves the usual."""
-    if clip_len is not None and not 1 <= clip_len <= config.maxlen:
-        raise UserError(
-            f"clip_len {clip_len} is not possible: the model was built for 1 to {config.maxlen} frames (maxlen)"
-        )
-    if batch_size is not None and batch_size < 1:
-        raise UserError(f"batch_size {batch_size} is not possible: give 1 or more")
-    if model_fps is not None and not 0 < model_fps < float("inf"):
-        raise UserError(f"fps {model_fps:g} is not possible: give the model's frames per second, such as 30")
+@dataclass(frozen=True, kw_only=True)
+class LiftingOptions:
+    """How a model is to be run; None leaves the usual.
+
+    ``pixel`` scales the input by the image's shorter side, as MotionBERT's flag does, whatever the checkpoint says.
+    """
+
+    clip_len: int | None = None
+    flip: bool = True
+    batch_size: int | None = None
+    pixel: bool = False
+    model_fps: float | None = None
+
+    def check(self, config: Any) -> None:
+        """Refuse what the config's model cannot be run at, with ``UserError``."""
+        if self.clip_len is not None and not 1 <= self.clip_len <= config.maxlen:
+            raise UserError(
+                f"clip_len {self.clip_len} is not possible: the model was built for 1 to {config.maxlen} frames "
+                "(maxlen)"
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UserError(f"batch_size {self.batch_size} is not possible: give 1 or more")
+        if self.model_fps is not None and not 0 < self.model_fps < float("inf"):
+            raise UserError(
+                f"fps {self.model_fps:g} is not possible: give the model's frames per second, such as 30"
+            )
 
 
 def lifting_terms(
-    config: Any,
-    meta: Mapping[str, Any],
-    skeleton: Skeleton,
-    runtime: Runtime,
-    *,
-    clip_len: int | None,
-    flip: bool,
-    batch_size: int | None,
-    pixel: bool,
-    fps: float | None,
+    config: Any, meta: Mapping[str, Any], skeleton: Skeleton, runtime: Runtime, wanted: LiftingOptions
 ) -> dict[str, Any]:
     """Fields that every ``Lifter`` has, whatever its network predicts; a file without ``meta`` is MotionBERT's."""
-    clip_len = clip_len or config.clip_len
+    clip_len = wanted.clip_len or config.clip_len
     at_once = _FRAMES_AT_ONCE["cpu" if runtime.device.type == "cpu" else "cuda"]
     return {
         "skeleton": skeleton,
         "runtime": runtime,
         "clip_len": clip_len,
         "overlap": usual_overlap(clip_len),
-        "batch_size": batch_size or max(1, at_once // clip_len),
-        "scale": "pixel" if pixel else meta.get("input_scale", "box"),
+        "batch_size": wanted.batch_size or max(1, at_once // clip_len),
+        "scale": "pixel" if wanted.pixel else meta.get("input_scale", "box"),
         "no_conf": config.no_conf,
         "missing": config.missing,
-        "flip": flip,
-        "fps": fps,
+        "flip": wanted.flip,
+        "fps": wanted.model_fps,
     }
 
 

@@ -21,7 +21,7 @@ from lib.errors import UserError
 from lib.geometry import flip_pose, flip_rotations
 from lib.model.build import build_mesh_model
 from lib.model.mesh_regressor import load_mesh_weights
-from lib.wild.lifter import Lifter, check_options, lifting_terms
+from lib.wild.lifter import Lifter, LiftingOptions, lifting_terms
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +60,14 @@ def load_mesh_lifter(
     body: BodyModel,
     regressor: KeypointRegressor,
     runtime: Runtime,
-    clip_len: int | None = None,
-    flip: bool = True,
-    batch_size: int | None = None,
-    pixel: bool = False,
-    model_fps: float | None = None,
+    **options: Any,
 ) -> MeshLifter:
     """Model of a mesh checkpoint, by the config of the run that trained it; as ``load_lifter`` for the rest.
 
     body and regressor are those of the config. Raises ``UserError`` for a checkpoint of a pose model too.
     """
-    check_options(config, clip_len, batch_size, model_fps)
+    wanted = LiftingOptions(**options)
+    wanted.check(config)
     skeleton = regressor.skeleton
     checkpoint = load_checkpoint(checkpoint_path)
     meta, weights = checkpoint.get("meta", {}), model_weights(checkpoint)
@@ -83,17 +80,7 @@ def load_mesh_lifter(
         logger.info(line)
     return MeshLifter(
         network=network.to(runtime.device).eval(),
-        **lifting_terms(
-            config,
-            meta,
-            skeleton,
-            runtime,
-            clip_len=clip_len,
-            flip=flip,
-            batch_size=batch_size,
-            pixel=pixel,
-            fps=model_fps,
-        ),
+        **lifting_terms(config, meta, skeleton, runtime, wanted),
     )
 
 

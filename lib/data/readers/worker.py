@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from lib.data.motion import Motion
 from lib.data.readers import register_reader
 from lib.data.worker import make_worker_motion
+from lib.data.worker.request import Request
 from lib.errors import UserError, did_you_mean
 from lib.skeleton import Skeleton
 
-# keys under ``worker:``; the values are arguments of make_worker_motion
+# keys under ``worker:`` and the fields of ``Request`` that they set
 KEYS = {"cameras_per_clip": "cameras"} | {
     name: name for name in ("subjects", "clips", "seconds", "fps", "seed", "tasks", "detector")
 }
@@ -45,6 +45,5 @@ def worker_arguments(split: str, worker: Mapping[str, Any] | None) -> dict[str, 
             raise UserError(f"worker: subjects has no number for split '{split}': {dict(subjects)}")
         arguments["subjects"] = subjects[split]
     elif split in _SMALLER:
-        default = inspect.signature(make_worker_motion).parameters["subjects"].default
-        arguments["subjects"] = min(subjects or default, _SMALLER[split])
+        arguments["subjects"] = min(subjects or Request.subjects, _SMALLER[split])
     return {"seed": 0, **arguments}

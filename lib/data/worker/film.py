@@ -7,7 +7,6 @@ P points, J joints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from lib.data.worker.body_points import canonical_point, needed_segments, place_
 from lib.data.worker.camera import RANGES, Camera, draw_camera, image_labels
 from lib.data.worker.detector import CAPSULE_POINTS, CAPSULES, detect, hidden_by_body, hidden_by_objects
 from lib.data.worker.kinematics import DOF_NAMES, SEGMENTS, forward
+from lib.data.worker.request import Request
 from lib.data.worker.truth import WorkerTruth
 from lib.skeleton import Skeleton
 
@@ -24,14 +24,20 @@ MOMENTS_TO_FRAME = 24  # moments of a clip that a camera is aimed by
 
 
 @dataclass(frozen=True)
-class Session:
-    """Clips of one subject: pelvis (N*T,3) mm, degrees of freedom (D,N*T), foot contacts (N*T,2,2)."""
+class Recording:
+    """Clips of one subject, one of each task: degrees of freedom (D,N*T)."""
 
     subject: Subject
     tasks: tuple[str, ...]
     frames: int
-    pelvis_mm: np.ndarray
     dofs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Session(Recording):
+    """Whole persons: pelvis (N*T,3) mm, foot contacts (N*T,2,2)."""
+
+    pelvis_mm: np.ndarray
     contacts: np.ndarray
 
 
@@ -39,16 +45,13 @@ def film(
     skeleton: Skeleton,
     session: Session,
     seeds: np.random.SeedSequence,
-    cameras: int,
-    fps: float,
-    split: str,
-    detector: bool,
+    request: Request,
     with_truth: bool,
 ) -> tuple[Motion, WorkerTruth | None]:
-    """What ``cameras`` cameras drawn for the split see of each clip, and on demand the truth."""
-    clips, frames = len(session.tasks), session.frames
+    """What cameras drawn for the split see of each clip, and on demand the truth."""
+    clips, frames, cameras, split = len(session.tasks), session.frames, request.cameras, request.split
     joint_points = tuple(canonical_point(name) for name in skeleton.canonical)
-    names = tuple(dict.fromkeys((*joint_points, *(CAPSULE_POINTS if detector else ()))))
+    names = tuple(dict.fromkeys((*joint_points, *(CAPSULE_POINTS if request.detector else ()))))
     column = [names.index(name) for name in joint_points]
     segments = SEGMENTS if with_truth else needed_segments(names)
     rotation, origin = forward(session.subject, session.pelvis_mm, session.dofs, segments)
@@ -66,51 +69,31 @@ def film(
     joints_mm, joints_px = camera_mm[:, :, column], px[:, :, column]
     image, factor = image_labels(skeleton, joints_mm, joints_px, focal[:, None])
     detected, confidence = joints_px, np.ones(image.shape[:-1])
-    if detector:
+    if request.detector:
         rng = np.random.default_rng(detector_seed)
         detected, confidence = _detections(
-            rng, skeleton, session.subject, names, camera_mm, px, column, factor, fps
+            rng, skeleton, session.subject, names, camera_mm, px, column, factor, request.fps
         )
-    motion = motion_of_films(
-        skeleton,
-        session.subject.name,
-        session.tasks,
-        lenses,
-        frames,
-        fps,
-        detected,
-        confidence,
-        image,
-        factor,
-    )
+    motion = motion_of_films(skeleton, session, lenses, request.fps, detected, confidence, image, factor)
     if not with_truth:
         return motion, None
-
-    def per_video(array: np.ndarray) -> np.ndarray:
-        return once_for_each_camera(array, clips, frames, cameras)
-
-    truth = WorkerTruth(
-        motion=motion,
-        segments=SEGMENTS,
-        rotations=per_video(np.stack([rotation[name] for name in SEGMENTS], axis=1)),
-        origins_mm=per_video(np.stack([origin[name] for name in SEGMENTS], axis=1)),
+    return motion, truth_of_films(
+        motion,
+        session,
+        lenses,
+        rotation,
+        origin,
+        joints_mm,
+        session.contacts,
         dof_names=DOF_NAMES,
-        dofs_deg=per_video(session.dofs.T),
         point_names=point_names(),
-        points_mm=per_video(place_points(session.subject, rotation, origin, point_names())),
-        joints_camera_mm=joints_mm.reshape(motion.num_frames, -1, 3).astype(np.float32),
-        contacts=per_video(session.contacts),
-        **camera_truth(session.subject.name, lenses, frames),
     )
-    return motion, truth
 
 
 def motion_of_films(
     skeleton: Skeleton,
-    subject: str,
-    tasks: tuple[str, ...],
+    recording: Recording,
     lenses: list[Camera],
-    frames: int,
     fps: float,
     detected: np.ndarray,
     confidence: np.ndarray,
@@ -119,8 +102,9 @@ def motion_of_films(
 ) -> Motion:
     """Motion of V videos of T frames, by clip and camera: detected (V,T,J,2) px, confidence (V,T,J), the labels
     image (V,T,J,3) px and factor (V,T) mm per px of ``image_labels``."""
+    frames, tasks = recording.frames, recording.tasks
     flat, cameras = len(lenses) * frames, len(lenses) // len(tasks)
-    sources = [f"{subject}_{number:02d}_{task}" for number, task in enumerate(tasks)]
+    sources = [f"{recording.subject.name}_{number:02d}_{task}" for number, task in enumerate(tasks)]
     return Motion(
         joints_2d=detected.reshape(flat, -1, 2),
         confidence=confidence.reshape(flat, -1),
@@ -136,20 +120,42 @@ def motion_of_films(
     )
 
 
-def once_for_each_camera(array: np.ndarray, clips: int, frames: int, cameras: int) -> np.ndarray:
-    """(N*T,...) -> (F,...): every clip once for each of its cameras, float32 unless bool."""
-    repeated = np.repeat(array.reshape(clips, frames, *array.shape[1:]), cameras, axis=0)
-    return repeated.reshape(-1, *array.shape[1:]).astype(bool if array.dtype == bool else np.float32)
+def truth_of_films(
+    motion: Motion,
+    recording: Recording,
+    lenses: list[Camera],
+    rotation: dict[str, np.ndarray],
+    origin: dict[str, np.ndarray],
+    joints_mm: np.ndarray,
+    contacts: np.ndarray,
+    *,
+    dof_names: tuple[str, ...],
+    point_names: tuple[str, ...],
+) -> WorkerTruth:
+    """The truth beside ``motion_of_films``: segments in the world (N*T,...), joints (V,T,J,3) in camera axes."""
+    clips, frames = len(recording.tasks), recording.frames
 
+    def per_video(array: np.ndarray) -> np.ndarray:
+        """(N*T,...) -> (F,...): every clip once for each of its cameras, float32 unless bool."""
+        repeated = np.repeat(array.reshape(clips, frames, *array.shape[1:]), len(lenses) // clips, axis=0)
+        return repeated.reshape(-1, *array.shape[1:]).astype(bool if array.dtype == bool else np.float32)
 
-def camera_truth(subject: str, lenses: list[Camera], frames: int) -> dict[str, Any]:
-    """Fields of ``WorkerTruth`` that tell whose videos these are, and where each frame's camera stands."""
-    return {
-        "camera_rotation": np.repeat([lens.rotation for lens in lenses], frames, axis=0),
-        "camera_position_mm": np.repeat([lens.position_mm for lens in lenses], frames, axis=0),
-        "focal_px": np.repeat([lens.focal_px for lens in lenses], frames),
-        "subject": Labels.of(subject, len(lenses) * frames),
-    }
+    return WorkerTruth(
+        motion=motion,
+        segments=tuple(rotation),
+        rotations=per_video(np.stack(list(rotation.values()), axis=1)),
+        origins_mm=per_video(np.stack(list(origin.values()), axis=1)),
+        dof_names=dof_names,
+        dofs_deg=per_video(recording.dofs.T),
+        point_names=point_names,
+        points_mm=per_video(place_points(recording.subject, rotation, origin, point_names)),
+        joints_camera_mm=joints_mm.reshape(motion.num_frames, -1, 3).astype(np.float32),
+        contacts=per_video(contacts),
+        camera_rotation=np.repeat([lens.rotation for lens in lenses], frames, axis=0),
+        camera_position_mm=np.repeat([lens.position_mm for lens in lenses], frames, axis=0),
+        focal_px=np.repeat([lens.focal_px for lens in lenses], frames),
+        subject=Labels.of(recording.subject.name, motion.num_frames),
+    )
 
 
 def project(cameras: list[Camera], world: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

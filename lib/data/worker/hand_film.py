@@ -15,25 +15,22 @@ from lib.data.worker.anthropometry import Subject
 from lib.data.worker.body_points import canonical_point, place_points
 from lib.data.worker.camera import Camera, image_labels
 from lib.data.worker.detector import hidden_by_body
-from lib.data.worker.film import camera_truth, motion_of_films, once_for_each_camera, project
+from lib.data.worker.film import Recording, motion_of_films, project, truth_of_films
 from lib.data.worker.hand_detector import BEHIND_MM, HAND_CAPSULES, detect_hand
 from lib.data.worker.hand_path import HandPath, mirrored_camera, place_camera
 from lib.data.worker.hand_pose import MIRROR, hand_frames, hand_points
 from lib.data.worker.hand_shapes import CHANNELS
 from lib.data.worker.kinematics import SIDES
+from lib.data.worker.request import Request
 from lib.data.worker.truth import WorkerTruth
 from lib.errors import UserError
 from lib.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
-class HandSession:
-    """Clips of one subject as a right hand does them: angles (C,N*T) deg, and the path of each clip."""
+class HandSession(Recording):
+    """Single hands, as a right hand does the tasks: the path of each clip; dofs are the angles (C,N*T) deg."""
 
-    subject: Subject
-    tasks: tuple[str, ...]
-    frames: int
-    angles: np.ndarray
     paths: list[HandPath]
 
 
@@ -53,70 +50,49 @@ def film_hands(
     skeleton: Skeleton,
     session: HandSession,
     seeds: np.random.SeedSequence,
-    cameras: int,
-    fps: float,
-    split: str,
-    detector: bool,
+    request: Request,
     with_truth: bool,
 ) -> tuple[Motion, WorkerTruth | None]:
-    """What ``cameras`` cameras see of each clip, and on demand the truth."""
+    """What cameras near and far see of each clip, and on demand the truth."""
     side, clips, frames = hand_side(skeleton), len(session.tasks), session.frames
+    cameras = request.cameras
     joints = tuple(canonical_point(name) for name in skeleton.canonical)
     ends = [(f"{side}_{a}", f"{side}_{b}") for a, b, _ in HAND_CAPSULES]
     names = tuple(dict.fromkeys((*joints, *(name for pair in ends for name in pair))))
     forearm = np.concatenate([path.forearm for path in session.paths])
     wrist = np.concatenate([path.wrist_mm for path in session.paths])
-    rotation, origin = hand_frames(session.subject, side, session.angles, forearm, wrist)
+    rotation, origin = hand_frames(session.subject, side, session.dofs, forearm, wrist)
     world = place_points(session.subject, rotation, origin, names).reshape(clips, frames, len(names), 3)
     camera_seed, detector_seed = seeds.spawn(2)
-    lenses = _cameras(np.random.default_rng(camera_seed), session, world, side, split, cameras)
+    lenses = _cameras(np.random.default_rng(camera_seed), session, world, side, request.split, cameras)
     focal = np.array([lens.focal_px for lens in lenses])
     camera_mm, px = project(lenses, np.repeat(world, cameras, axis=0))
     column = [names.index(name) for name in joints]
     joints_mm, joints_px = camera_mm[:, :, column], px[:, :, column]
     image, factor = image_labels(skeleton, joints_mm, joints_px, focal[:, None])
     detected, confidence = joints_px, np.ones(image.shape[:-1])
-    if detector:
+    if request.detector:
         rng = np.random.default_rng(detector_seed)
         width_px = np.array([lens.size_px[0] for lens in lenses], np.float32)[:, None, None]
         seen = _mirrored_px(px, width_px) if side == "left" else px
         detected, confidence = _detected(
-            rng, skeleton, session.subject, names, joints, ends, seen, camera_mm[..., 2], factor, fps
+            rng, skeleton, session.subject, names, joints, ends, seen, camera_mm[..., 2], factor, request.fps
         )
         detected = _mirrored_px(detected, width_px) if side == "left" else detected
-    motion = motion_of_films(
-        skeleton,
-        session.subject.name,
-        session.tasks,
-        lenses,
-        frames,
-        fps,
-        detected,
-        confidence,
-        image,
-        factor,
-    )
+    motion = motion_of_films(skeleton, session, lenses, request.fps, detected, confidence, image, factor)
     if not with_truth:
         return motion, None
-
-    def per_video(array: np.ndarray) -> np.ndarray:
-        return once_for_each_camera(array, clips, frames, cameras)
-
-    points = hand_points(side)
-    truth = WorkerTruth(
-        motion=motion,
-        segments=tuple(rotation),
-        rotations=per_video(np.stack(list(rotation.values()), axis=1)),
-        origins_mm=per_video(np.stack(list(origin.values()), axis=1)),
+    return motion, truth_of_films(
+        motion,
+        session,
+        lenses,
+        rotation,
+        origin,
+        joints_mm,
+        np.zeros((clips * frames, 2, 2), bool),
         dof_names=tuple(f"{side}_{name}" for name in CHANNELS),
-        dofs_deg=per_video(session.angles.T),
-        point_names=points,
-        points_mm=per_video(place_points(session.subject, rotation, origin, points)),
-        joints_camera_mm=joints_mm.reshape(motion.num_frames, -1, 3).astype(np.float32),
-        contacts=np.zeros((motion.num_frames, 2, 2), bool),
-        **camera_truth(session.subject.name, lenses, frames),
+        point_names=hand_points(side),
     )
-    return motion, truth
 
 
 def _detected(

@@ -5,9 +5,9 @@ F frames, J joints of a format, K joints of the body, B shape components.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,8 +20,8 @@ from lib.data.worker.camera import RANGES
 from lib.data.worker.film import Session
 from lib.data.worker.generate import draw_sessions
 from lib.data.worker.kinematics import forward
+from lib.data.worker.request import Request
 from lib.data.worker.smpl_pose import body_pose
-from lib.errors import UserError
 from lib.geometry import matrix_to_axis_angle
 from lib.skeleton import Skeleton
 
@@ -36,29 +36,17 @@ def make_worker_smpl_motion(
     skeleton: Skeleton,
     body: BodyModel,
     regressor: KeypointRegressor,
-    *,
-    seed: int,
-    subjects: int = 8,
-    clips: int | None = None,
-    seconds: float = 8.0,
-    fps: float = 30.0,
-    cameras: int = 2,
-    tasks: Sequence[str] | None = None,
-    detector: bool = True,
-    split: str = "train",
+    **request: Any,
 ) -> Motion:
     """``make_worker_motion`` with bodies: the same people, tasks and splits, filmed by cameras of their own.
 
     A shape is drawn for each person. The joints are those that ``regressor`` makes from the surface, and so
     the 2D and 3D labels are those of the mesh; smpl_pose is in camera axes.
     """
-    if cameras < 1:
-        raise UserError(f"worker: cameras is {cameras}, must be at least 1")
-    filmed = [
-        _film(skeleton, body, regressor, session, seeds, cameras, fps, split, detector)
-        for session, seeds in draw_sessions(seed, subjects, clips, seconds, fps, tasks, split)
-    ]
-    return Motion.concat(filmed)
+    asked = Request(**request)
+    return Motion.concat(
+        [_film(skeleton, body, regressor, session, seeds, asked) for session, seeds in draw_sessions(asked)]
+    )
 
 
 def _film(
@@ -67,10 +55,7 @@ def _film(
     regressor: KeypointRegressor,
     session: Session,
     seeds: np.random.SeedSequence,
-    cameras: int,
-    fps: float,
-    split: str,
-    detector: bool,
+    request: Request,
 ) -> Motion:
     """What the cameras see of one person's clips."""
     shape_seed, film_seed = seeds.spawn(2)
@@ -81,16 +66,16 @@ def _film(
     videos = []
     for clip, task in enumerate(session.tasks):
         frames = slice(clip * session.frames, (clip + 1) * session.frames)
-        for number in range(cameras):
+        for number in range(request.cameras):
             seen = film(
                 skeleton,
                 joints_mm[frames],
-                split=split,
-                name=f"{split}_cam{clip * cameras + number:02d}",
-                fps=fps,
-                detector=detector,
+                split=request.split,
+                name=f"{request.split}_cam{clip * request.cameras + number:02d}",
+                fps=request.fps,
+                detector=request.detector,
                 generator=generator,
-                ranges=RANGES[split],
+                ranges=RANGES[request.split],
             )
             rotations = pose[frames].copy()
             rotations[:, 0] = seen.camera.rotation @ rotations[:, 0]
@@ -106,7 +91,7 @@ def _film(
                     source=Labels.of(f"{session.subject.name}_{clip:02d}_{task}", session.frames),
                     camera=Labels.of(seen.camera.name, session.frames),
                     action=Labels.of(task, session.frames),
-                    fps=fps,
+                    fps=request.fps,
                     size_px=np.array(seen.camera.size_px),
                     skeleton=skeleton,
                 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -52,3 +53,20 @@ class WorkerTruth:
     def point(self, name: str) -> np.ndarray:
         """World positions (F,3) mm of a named point."""
         return self.points_mm[:, self.point_names.index(name)]
+
+
+def joined(films: Sequence[tuple[Motion, WorkerTruth | None]]) -> tuple[Motion, WorkerTruth | None]:
+    """Several people's motion one after the other, and their truth where it was asked for."""
+    motion = Motion.concat([motion for motion, _ in films])
+    parts = [truth for _, truth in films if truth is not None]
+    if not parts:
+        return motion, None
+    first = parts[0]
+    kept = {"segments": first.segments, "dof_names": first.dof_names, "point_names": first.point_names}
+    kept |= {"motion": motion, "subject": Labels.concat([part.subject for part in parts])}
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(WorkerTruth)
+        if field.name not in kept
+    }
+    return motion, WorkerTruth(**kept, **arrays)
