@@ -10,7 +10,7 @@ import torch
 
 import infer_wild
 import train
-from lib import shipped
+from lib import run_formats, shipped
 from lib.checkpoint import load_checkpoint, model_weights, save_checkpoint
 from lib.config import load_config, save_config
 from lib.data.training_data import checkpoint_meta
@@ -260,7 +260,7 @@ def test_training_starts_from_a_shipped_model(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(train, "build_test_set", lambda *_: None)  # figures take seconds
+    monkeypatch.setattr(run_formats, "build_test_set", lambda *_: None)  # figures take seconds
     config = tmp_path / "mine.yaml"
     sizes = ("dim_feat", "dim_rep", "depth", "num_heads", "mlp_ratio", "maxlen")
     mine = {key: value for key, value in TINY.items() if key not in sizes}
