@@ -85,7 +85,7 @@ def config_of(weights: Path, given: str | Path | None, flag: str = "--config FIL
 
 
 def choose_model(keypoints: Skeleton, otherwise: str) -> ShippedModel:
-    """The model whose joints can all be made from keypoints, most of them exactly; of equals the smallest.
+    """The model whose joints can all be made from keypoints, the largest share exactly; of equals the smallest.
 
     Hands go before bodies for a format of hands, bodies before hands for others. Raises ``UserError`` if none
     can be fed; ``otherwise`` says what to do then.
@@ -98,8 +98,7 @@ def choose_model(keypoints: Skeleton, otherwise: str) -> ShippedModel:
         made = conversion(keypoints, model.skeleton, allow_missing=True, log=False)
         if not made.missing.any():
             same_kind = is_hand_format(model.skeleton) == is_hand_format(keypoints)
-            exact = int(made.exact.sum())
-            fitting.append(((same_kind, exact, -len(made.exact), -model.num_parameters), model))
+            fitting.append(((same_kind, made.exact.mean(), -model.num_parameters), model))
     if not fitting:
         listed = ", ".join(f"{model.name}: {model.meta['joint_format']}" for model in models)
         raise UserError(f"no shipped model takes {keypoints.name} (shipped: {listed}): {otherwise}")
