@@ -72,10 +72,18 @@ def test_a_larger_set_begins_with_the_smaller_one():
     np.testing.assert_array_equal(large.joints_2d[: small.num_frames], small.joints_2d)
 
 
-def test_the_number_of_threads_changes_no_byte():
+@pytest.mark.parametrize(
+    "made",
+    [
+        "make_worker_motion(load_skeleton('RTM-66'), seed=1, subjects=1, clips=6)",
+        "make_hand_motion(load_skeleton('Hand-21'), seed=1, subjects=2)",
+    ],
+    ids=["people", "hands"],
+)
+def test_the_number_of_threads_changes_no_byte(made):
     code = (
         "import hashlib; from lib.skeleton import load_skeleton; from lib.data.worker import *\n"
-        "motion = make_worker_motion(load_skeleton('RTM-66'), seed=1, subjects=1, clips=6)\n"
+        f"motion = {made}\n"
         "print(hashlib.sha256(motion.joints_2d.tobytes() + motion.joints_image.tobytes()).hexdigest())"
     )
     root = Path(__file__).parent.parent

@@ -1,11 +1,5 @@
 """The built-in hand motion: hands that can be, filmed exactly, near and far, from all sides."""
 
-import hashlib
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -32,6 +26,7 @@ from lib.data.worker.hand_touch import hand_takes
 from lib.data.worker.kinematics import FINGERS
 from lib.errors import UserError
 from lib.skeleton import load_skeleton
+from tests.test_worker import digest
 
 HAND, LEFT, RIGHT = (load_skeleton(name) for name in ("Hand-21", "Hand-21-left", "Hand-21-right"))
 SMALL = {"subjects": 1, "clips": 2, "seconds": 2.0, "fps": 15.0, "cameras": 2}
@@ -54,13 +49,6 @@ def many():
     return make_hand_truth(HAND, seed=1, subjects=16, seconds=1.0, fps=10.0)
 
 
-def digest(motion) -> str:
-    fields = ("joints_2d", "confidence", "joints_image", "joints_mm", "factor_mm_per_px", "size_px")
-    names = [*motion.source.names, *motion.camera.names, *motion.action.names]
-    arrays = b"".join(getattr(motion, field).tobytes() for field in fields)
-    return hashlib.sha256(arrays + "|".join(names).encode()).hexdigest()
-
-
 # ---- seeds and splits
 
 
@@ -70,27 +58,6 @@ def test_same_seed_same_bytes_other_seed_other_motion():
     assert digest(first) != digest(make_hand_motion(HAND, seed=6, **SMALL))
     large = make_hand_motion(HAND, seed=5, **{**SMALL, "subjects": 2})
     np.testing.assert_array_equal(large.joints_2d[: first.num_frames], first.joints_2d)
-
-
-def test_the_number_of_threads_changes_no_byte():
-    code = (
-        "import hashlib; from lib.skeleton import load_skeleton; from lib.data.worker import *\n"
-        "motion = make_hand_motion(load_skeleton('Hand-21'), seed=1, subjects=2)\n"
-        "print(hashlib.sha256(motion.joints_2d.tobytes() + motion.joints_image.tobytes()).hexdigest())"
-    )
-    keys = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=Path(__file__).parent.parent,
-            env={**os.environ, **dict.fromkeys(keys, threads)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for threads in ("1", "2")
-    }
-    assert len(digests) == 1
 
 
 def bone_lengths_mm(truth) -> np.ndarray:
