@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,7 @@ from lib.config_formats import format_configs
 from lib.data.format_turns import FormatTurns
 from lib.data.motion import Motion
 from lib.data.training_data import build_training_data, checkpoint_meta
-from lib.errors import UserError
+from lib.errors import UserError, run_script
 from lib.evaluation_set import EvaluationSet, build_evaluation_set
 from lib.legacy import add_legacy_flags, flag_notes, flag_overrides, pretrained_file, wandb_options
 from lib.model.build import build_model, freeze_all_but
@@ -240,15 +238,6 @@ def start_from_pretrained(main: RunFormat, arguments: argparse.Namespace, config
     )
     logger.info(f"starting from {path}: " + "\n  ".join(loaded.lines()))
     return whole
-
-
-def run_script(main: Callable[[], int]) -> None:
-    """Leave with what ``main`` returns, or after a user's mistake with one line and code 2."""
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

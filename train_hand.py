@@ -9,6 +9,7 @@ torchrun --nproc_per_node 2 train_hand.py --config configs/hand/quickstart.yaml 
 from __future__ import annotations
 
 import train
+from lib.errors import run_script
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,4 +18,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    train.run_script(main)
+    run_script(main)

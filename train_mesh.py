@@ -36,7 +36,7 @@ from lib.data.mesh_sets import (
     build_mesh_training_data,
     check_mesh_splits,
 )
-from lib.errors import UserError
+from lib.errors import UserError, run_script
 from lib.legacy import add_legacy_flags, flag_notes, flag_overrides, pretrained_file, wandb_options
 from lib.mesh_evaluation import MeanMesh, evaluate_mesh, mean_body
 from lib.mesh_report import write_mesh_report
@@ -49,7 +49,6 @@ from lib.run_folder import RunFolder
 from lib.skeleton import Skeleton, load_skeleton
 from lib.training_loop import Training, build_learning_rate, build_schedule
 from lib.training_state import TrainingState
-from train import run_script
 
 logger = logging.getLogger("ergolift")
 

@@ -235,7 +235,9 @@ def test_the_choice_by_keypoints(in_place: Path, keypoints: str, name: str):
     assert shipped.choose_model(load_skeleton(keypoints), "").name == name
 
 
-def test_the_largest_share_of_exact_joints_decides_then_size(in_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_largest_share_of_exact_joints_decides_then_size(
+    in_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     body = shipped.shipped_model("small")
     larger = shipped.ShippedModel(tmp_path / "large", body.meta, body.num_parameters + 1, "")
     other = shipped.shipped_model("marker")

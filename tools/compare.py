@@ -32,7 +32,7 @@ from lib.comparison.sspp import sspp_rows, sspp_table
 from lib.comparison.tables import aligned_text, comparison_text, write_rows
 from lib.comparison.truth import LABELS, build_truth
 from lib.config import load_config
-from lib.errors import UserError, did_you_mean, error_line
+from lib.errors import UserError, did_you_mean, run_script
 from lib.files import atomic_write_text
 from lib.pose_result import PoseResult, renamed
 from lib.skeleton import load_skeleton
@@ -252,8 +252,4 @@ READERS: dict[str, Callable[[str, str, str | None, argparse.Namespace], PoseResu
 }
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, OSError) as error:
-        print(error_line(error), file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -33,7 +33,7 @@ from lib.config_formats import format_config
 from lib.config_schema import SCHEMAS, PoseModelKeys
 from lib.data.build import build_motion
 from lib.data.motion import Motion
-from lib.errors import UserError, error_line
+from lib.errors import UserError, run_script
 from lib.files import atomic_path
 from lib.hands import hands_of
 from lib.shipped import CARD, CONFIG, FOLDER, WEIGHTS
@@ -240,8 +240,4 @@ def without_folders(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, OSError) as error:
-        print(error_line(error), file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -33,7 +33,7 @@ from lib.data.motion import Motion
 from lib.data.readers.worker import worker_arguments
 from lib.data.training_data import build_clips, checkpoint_meta, without_labels
 from lib.data.worker.smpl_motion import make_worker_smpl_motion
-from lib.errors import UserError, error_line
+from lib.errors import UserError, run_script
 from lib.evaluate import predict, truth_factor
 from lib.mesh_evaluation import predict_joints
 from lib.model.build import build_mesh_model, build_model
@@ -181,8 +181,4 @@ def predict_bodies(
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (UserError, OSError) as error:
-        print(error_line(error), file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib.config import load_config
 from lib.data.motion import Motion
 from lib.engine import start_runtime
-from lib.errors import UserError
+from lib.errors import UserError, run_script
 from lib.skeleton import Skeleton, load_skeleton
 from lib.wild.lift import Lifter, lift, load_lifter
 from lib.wild.records import load_npz
@@ -144,8 +144,4 @@ def blended(model: Lifter, motion: Motion) -> Lifted:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)
