@@ -27,6 +27,8 @@ CLIP_LENGTHS = (1, 3, 9, 27, 81, 243)
 RATES = (10.0, 60.0)  # lowest and highest frame rate that is shown to a lifter
 BY = (*BREAKDOWNS.names(), CLIP_LENGTH, FRAME_RATE)
 BLIND = "mean_pose"  # the baseline that sees no input
+# the baseline that stands beside the lifters in each view: how much there is to know of depth differs between views
+BY_VIEW, VIEW = "mean_depth", "view_angle"
 
 
 class Lifter(Protocol):
@@ -124,6 +126,8 @@ def judge_set(
                 labels = {"set": name, "lifter": lifter, "input": "none" if lifter == BLIND else kind}
                 errors = frame_errors(joints_mm, motion, motion.skeleton, kept, **labels)
                 judgement.rows.append(errors.row())
+                if lifter == BY_VIEW and VIEW in groups:
+                    judgement.rows += errors.rows_of(VIEW, groups[VIEW])
         for lifter in lifters:
             labels = {"set": name, "lifter": lifter.name, "input": kind}
             joints_mm, told = lifter(seen)
