@@ -94,7 +94,9 @@ def test_the_tables_and_what_is_said(tmp_path):
     assert len(breakdowns) == 2 and all("mediapipe_3d given" in each for each in breakdowns)
     assert "mean_pose" not in breakdowns[0].split("\n- ")[0] and "common joints" not in text
     assert "approximate in the table on all joints are spine, thorax, nose, head" in text
-    assert "13 of 17 joints are exact in MediaPipe-33; there the root is root" in text
+    assert (
+        "13 of 17 joints are exact in MediaPipe-33: in the table on these, poses are relative to root" in text
+    )
     assert judgement_figure(judgement.rows).startswith(b"\x89PNG")
 
 

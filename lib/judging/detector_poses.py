@@ -82,8 +82,8 @@ class DetectorPoses:
         notes = [
             f"{self.name}: the detector's own 3D in its own metres, while lifters are given the scale of the labels: "
             "compare N-MPJPE and P-MPJPE, too",
-            f"{made.exact.sum()} of {len(joints)} joints are exact in {self.own_format}; there the root is "
-            + " and ".join(self.rooted.root),
+            f"{made.exact.sum()} of {len(joints)} joints are exact in {self.own_format}: in the table on these, poses "
+            f"are relative to {' and '.join(self.rooted.root)}",
         ]
         if len(approximate := joints[~made.exact & ~made.missing]):
             notes.append(f"{self.name}: approximate in the table on all joints are {', '.join(approximate)}")
