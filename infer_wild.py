@@ -233,6 +233,7 @@ def infer(
         chosen,
         models.main.skeleton,
         models.hands and models.hands.skeleton,
+        arguments.allow_missing,
     )
     people = []
     for track in chosen:
@@ -272,7 +273,7 @@ def find_people(job: Job) -> Detections:
     def check(skeleton: Skeleton) -> None:
         """What can be refused is refused before the video is gone through."""
         for model in filter(None, (models.joints, models.mesh)):
-            if not only_hands_lack(skeleton, model.skeleton):
+            if not arguments.allow_missing and not only_hands_lack(skeleton, model.skeleton):
                 check_can_feed(bare_hand(skeleton), bare_hand(model.skeleton))
         if arguments.anonymize:
             check_can_anonymize(skeleton)
@@ -394,7 +395,14 @@ def motion_of(
     if hands and only_hands_lack(track.skeleton, model.skeleton):
         track = hands.joined(track)
     footage = job.footage
-    return track_motion(track, model.skeleton, fps=footage.fps, size_px=footage.size_px, source=footage.name)
+    return track_motion(
+        track,
+        model.skeleton,
+        fps=footage.fps,
+        size_px=footage.size_px,
+        source=footage.name,
+        allow_missing=job.arguments.allow_missing,
+    )
 
 
 def lift_body(

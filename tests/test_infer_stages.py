@@ -7,8 +7,9 @@ import av
 import numpy as np
 import pytest
 
+from lib.errors import UserError
 from lib.wild.records import WorldMotion
-from tests.example_run import DETECTED, FRAMES, SIZE_PX, run, write_video
+from tests.example_run import DETECTED, FRAMES, SIZE_PX, run, write_model, write_video
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +138,21 @@ def test_a_stage_that_broke_off_is_run_again(
     (out / "X3D_world.npz").write_bytes(b"cut off")
     assert run(*flags) == 0
     assert not differ(plain / "X3D_world.npz", out / "X3D_world.npz")
+
+
+def test_joints_that_keypoints_cannot_make_stay_empty(tmp_path, alphapose, capsys):
+    """Body keypoints without hands in a model of 24 joints with hands."""
+    (tmp_path / "model").mkdir()
+    model = write_model(tmp_path / "model", "RTM-24")
+    common = ("--size", "320x240", "--rate", 10, "--no_render", "--keypoints", "Halpe-26")
+    flags = ("-j", alphapose, "-e", model, *common)
+    with pytest.raises(UserError, match="--allow_missing"):
+        run(*flags, "-o", tmp_path / "refused")
+    assert run(*flags, "-o", tmp_path / "out", "--allow_missing") == 0
+    assert "Seen in no frame, so without positions: left_index" in capsys.readouterr().out
+    with np.load(tmp_path / "out" / "X3D_world.npz") as world:
+        empty = np.isnan(world["positions"]).all((0, 2))
+        assert list(world["joints"][empty]) == [
+            *("left_index", "left_middle_mcp", "left_pinky"),
+            *("right_index", "right_middle_mcp", "right_pinky"),
+        ]

@@ -39,7 +39,8 @@ def check_can_feed(source: Skeleton, target: Skeleton) -> None:
     lacking = [joint for joint, is_missing in zip(target.joints, missing, strict=True) if is_missing]
     raise UserError(
         f"{source.name} cannot feed this checkpoint, which takes {target.name}: no rule for "
-        f"{_listed(lacking, NAMED_JOINTS)}; it can feed checkpoints of {fed}; {cure}"
+        f"{_listed(lacking, NAMED_JOINTS)}; it can feed checkpoints of {fed}; {cure}; or add --allow_missing, "
+        "and they stay empty"
     )
 
 

@@ -14,7 +14,7 @@ from lib.wild.smooth import SMOOTHERS
 # flags that change what comes out of stage 2
 LIFT_OPTIONS = (
     *("clip_len", "fps", "pixel", "no_flip", "smooth", "precision", "stature", "hand_length"),
-    *("pitch", "focal", "no_rigid"),
+    *("pitch", "focal", "no_rigid", "allow_missing"),
 )
 SHIPPED = "(the shipped model)"  # value of a flag of a checkpoint that is given without one
 
@@ -77,6 +77,7 @@ def parse_arguments(argv: Sequence[str] | None, description: str) -> argparse.Na
     )
     add("--pixel", action="store_true", help="input and X3D.npy in MotionBERT's --pixel scale")
     add("--no_flip", action="store_true", help="no average with the mirrored input: twice as fast")
+    add("--allow_missing", action="store_true", help="joints that the keypoints cannot make stay empty")
     add("--no_rigid", action="store_true", help="leave limb lengths as the model has them, frame by frame")
     add("--smooth", choices=SMOOTHERS.names(), help="smooth the joints in 3D [off]")
     add("--device", help="cpu, cuda or cuda:1 [a CUDA GPU if there is one]")

@@ -49,20 +49,24 @@ def find_their_hands(
     people: list[Track],
     body: Skeleton,
     hand: Skeleton | None,
+    allow_missing: bool = False,
 ) -> Hands:
     """Hands at the wrists of people, kept in hands.npz, if a model ``hand`` or fingers of a model ``body`` need them.
 
-    People whose own keypoints include hands have theirs. Raises ``UserError`` where there is no video to look into.
+    People whose own keypoints include hands have theirs. Raises ``UserError`` where there is no video to look into, unless
+    fingers of the model ``body`` may be missing.
     """
     own = {track.id: hands_among(track, hand) for track in people} if hand else {}
     if own and None not in own.values():
         return Hands(own, hand)
     if not hand and not only_hands_lack(people[0].skeleton, body):
         return Hands({})
+    if footage.video is None and allow_missing and not hand:
+        return Hands({})
     if footage.video is None:
         raise UserError(
             f"{footage.keypoint_file} holds no fingers ({people[0].skeleton.name}), and there is no video to look for "
-            "hands in: give it as --vid_path"
+            "hands in: give it as --vid_path, or add --allow_missing, and fingers stay empty"
         )
     path = stages.folder / "hands.npz"
     numbers = [track.id for track in people]

@@ -23,20 +23,28 @@ NAMED = 12  # joints in a line of the log
 
 
 def track_motion(
-    track: Track, target: Skeleton, *, fps: float, size_px: tuple[int, int], source: str
+    track: Track,
+    target: Skeleton,
+    *,
+    fps: float,
+    size_px: tuple[int, int],
+    source: str,
+    allow_missing: bool = False,
 ) -> tuple[Motion, np.ndarray, np.ndarray]:
     """The frames in which a model can see the person: motion in ``target``, frame numbers (F,), flags (F,J) uint8.
 
     Frames without the target's root or with less than half of its joints are left out; every stretch between them is
     a ``camera`` of its own ("segment 1", ...). In it, joints that are not known have ``Flag.ABSENT``; the model is
     given them where they were last seen, as in training (``fill_missing``), with confidence 0, and the log names
-    them. Raises ``UserError`` for a joint without a conversion rule, and if no frame is left.
+    them. Raises ``UserError`` if no frame is left, and for a joint without a conversion rule, unless ``allow_missing``
+    lets it be absent in every frame.
     """
-    made = conversion(
-        bare_hand(track.skeleton), bare_hand(target)
-    )  # a hand may be mirrored to the other side
+    # a hand may be mirrored to the other side
+    made = conversion(bare_hand(track.skeleton), bare_hand(target), allow_missing=allow_missing)
     xy, confidence = made.apply(track.keypoints[..., :2], track.keypoints[..., 2])
-    flag = np.stack([track.flag[:, np.flatnonzero(row)].max(-1) for row in made.matrix], 1)
+    flag = np.full(confidence.shape, Flag.ABSENT, track.flag.dtype)
+    for joint in np.flatnonzero(~made.missing):
+        flag[:, joint] = track.flag[:, np.flatnonzero(made.matrix[joint])].max(-1)
     known = flag != Flag.ABSENT
     present = known[:, target.root_weights > 0].all(-1) & (2 * known.sum(-1) >= target.num_joints)
     if not present.any():
