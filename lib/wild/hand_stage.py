@@ -53,8 +53,8 @@ def find_their_hands(
 ) -> Hands:
     """Hands at the wrists of people, kept in hands.npz, if a model ``hand`` or fingers of a model ``body`` need them.
 
-    People whose own keypoints include hands have theirs. Raises ``UserError`` where there is no video to look into, unless
-    fingers of the model ``body`` may be missing.
+    People whose own keypoints include hands have theirs. Raises ``UserError`` where there is no video to look into,
+    unless fingers of the model ``body`` may be missing.
     """
     own = {track.id: hands_among(track, hand) for track in people} if hand else {}
     if own and None not in own.values():
