@@ -147,6 +147,8 @@ def check(model: Lifter, content: bytes, repeats: int) -> str:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # its threads would wait spinning while torch is timed, and make it look two to four times as slow
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def by_torch(x: torch.Tensor) -> np.ndarray:
