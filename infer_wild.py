@@ -172,9 +172,9 @@ def load_model(
     config_path = Path(config_file or path.with_name("config.yaml"))
     if not path.is_file():
         raise UserError(f"the checkpoint {path} does not exist; `make quickstart` trains one")
-    checkpoint = load_checkpoint(path)  # what is no checkpoint at all needs no config
+    stored = load_checkpoint(path)  # what is no checkpoint at all needs no config
     if kind == "mesh":
-        check_is_mesh(path, checkpoint)
+        check_is_mesh(path, stored)
     if not config_path.is_file():
         flag = {"joints": "--config"}.get(kind, f"--{kind}_config")
         raise UserError(f"{config_path} does not exist: name the YAML of the checkpoint's model with {flag}")
@@ -273,8 +273,8 @@ def find_people(job: Job) -> Detections:
     def check(skeleton: Skeleton) -> None:
         """What can be refused is refused before the video is gone through."""
         for model in filter(None, (models.joints, models.mesh)):
-            if not arguments.allow_missing and not only_hands_lack(skeleton, model.skeleton):
-                check_can_feed(bare_hand(skeleton), bare_hand(model.skeleton))
+            if not only_hands_lack(skeleton, model.skeleton):
+                check_can_feed(bare_hand(skeleton), bare_hand(model.skeleton), arguments.allow_missing)
         if arguments.anonymize:
             check_can_anonymize(skeleton)
 

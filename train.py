@@ -108,6 +108,9 @@ def train(arguments: argparse.Namespace, config: Any, runtime: engine.Runtime) -
         pretrained = start_from_pretrained(formats[0], arguments, config)
     model = join_formats(formats, pretrained)
     num_trained = freeze_all_but(model, config.partial_train)
+    for each in formats:
+        if not any(weight.requires_grad for weight in each.model.parameters()):
+            raise UserError(f"partial_train: {config.partial_train} leaves nothing of {each.name} to train")
     optimizer = torch.optim.AdamW(
         [weight for weight in model.parameters() if weight.requires_grad],
         lr=config.learning_rate,

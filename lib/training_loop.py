@@ -156,6 +156,7 @@ class Training:
         stop = StopRequest()
         bar = self._progress_bar(state)
         self.model.train()
+        recent: dict[str, float] = {}  # the last losses of each joint format: a step has those of one
         with closing(tracker), closing(bar):
             for epoch in range(state.epoch, schedule.epochs):
                 plan = self.data.epoch_plan(epoch, schedule.batch_size, schedule.seed)
@@ -164,11 +165,12 @@ class Training:
                     if self.average is not None:
                         self.average.update(self.model)
                     state.advance(losses, len(ids))
+                    recent |= losses
                     bar.update(len(ids))
                     if state.step % schedule.log_every_steps == 0:
-                        tracker.log({f"step/{name}": value for name, value in losses.items()}, state.step)
+                        tracker.log({f"step/{name}": value for name, value in recent.items()}, state.step)
                         bar.set_description(f"epoch {epoch + 1}/{schedule.epochs}", refresh=False)
-                        bar.set_postfix_str(figures(losses), refresh=False)
+                        bar.set_postfix_str(figures(recent), refresh=False)
                     if schedule.save_every_steps and state.step % schedule.save_every_steps == 0:
                         self.save(state, folder.latest)
                     if stop.agreed(runtime):

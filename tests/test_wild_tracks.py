@@ -355,6 +355,18 @@ def as_motion(track: Track, target: Skeleton):
     return track_motion(track, target, fps=FPS, size_px=(1920, 1080), source="clip.mp4")
 
 
+def test_joints_without_a_rule_may_be_absent():
+    target, seen = load_skeleton("RTM-37"), track_of(walk(40))
+    with pytest.raises(UserError, match="no rule for"):
+        as_motion(seen, target)
+    motion, frames, flag = track_motion(
+        seen, target, fps=FPS, size_px=(1920, 1080), source="clip.mp4", allow_missing=True
+    )
+    absent = (flag == Flag.ABSENT).all(0)
+    assert len(frames) == seen.num_frames and 0 < absent.sum() < target.num_joints
+    assert np.array_equal(absent, (motion.confidence == 0).all(0))
+
+
 @pytest.mark.parametrize("name", list_skeletons())
 def test_motion_in_the_same_format(name: str):
     skeleton = load_skeleton(name)

@@ -20,15 +20,13 @@ from lib.judging.breakdowns import BREAKDOWNS
 from lib.judging.detector_poses import DetectorPoses
 from lib.judging.inputs import ErrorSource, make_input, usual_inputs
 from lib.judging.report import Judgement
-from lib.judging.rows import CLIP_LENGTH, FRAME_RATE, FrameErrors, frame_errors
+from lib.judging.rows import CLIP_LENGTH, FRAME_RATE, VIEW, YARDSTICK, FrameErrors, frame_errors
 from lib.skeleton import Skeleton
 
 CLIP_LENGTHS = (1, 3, 9, 27, 81, 243)
 RATES = (10.0, 60.0)  # lowest and highest frame rate that is shown to a lifter
 BY = (*BREAKDOWNS.names(), CLIP_LENGTH, FRAME_RATE)
 BLIND = "mean_pose"  # the baseline that sees no input
-# the baseline that stands beside the lifters in each view: how much there is to know of depth differs between views
-BY_VIEW, VIEW = "mean_depth", "view_angle"
 
 
 class Lifter(Protocol):
@@ -126,7 +124,7 @@ def judge_set(
                 labels = {"set": name, "lifter": lifter, "input": "none" if lifter == BLIND else kind}
                 errors = frame_errors(joints_mm, motion, motion.skeleton, kept, **labels)
                 judgement.rows.append(errors.row())
-                if lifter == BY_VIEW and VIEW in groups:
+                if lifter == YARDSTICK and VIEW in groups:
                     judgement.rows += errors.rows_of(VIEW, groups[VIEW])
         for lifter in lifters:
             labels = {"set": name, "lifter": lifter.name, "input": kind}

@@ -73,7 +73,7 @@ def _lifters_table(rows: Sequence[Row], by: str) -> Table:
 
 def _groups_table(rows: Sequence[Row], by: str, measure: str) -> Table:
     """One line a group, one column a lifter and input, and how many frames the group has, which may depend on them."""
-    columns = list(dict.fromkeys(row.column for row in rows))
+    columns = list(dict.fromkeys(row.column for row in rows if row.by == by))
     found = {(row.group, row.column): row for row in rows if row.by == by}
     groups = list(dict.fromkeys(group for group, _ in found))
     table = [[by.replace("_", " "), *columns, "frames"]]

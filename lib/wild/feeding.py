@@ -12,8 +12,10 @@ HAND = "Hand-21"
 NAMED_JOINTS, NAMED_FORMATS = 5, 8
 
 
-def check_can_feed(source: Skeleton, target: Skeleton) -> None:
+def check_can_feed(source: Skeleton, target: Skeleton, allow_missing: bool = False) -> None:
     """Raise ``UserError`` if some joint of a model (``target``) cannot be made from those found (``source``).
+
+    ``allow_missing`` lets joints be absent, but neither the root nor what tells bodies from hands.
 
     The message names the joints, what ``source`` can feed, and what can feed ``target``.
     """
@@ -36,11 +38,14 @@ def check_can_feed(source: Skeleton, target: Skeleton) -> None:
                 f"this checkpoint lifts {lifts} ({target.name}), what was found are {finds} ({source.name}): take a "
                 f"checkpoint trained on {fed}; {cure}"
             )
+    has_root = not missing[target.root_weights > 0].any()
+    if allow_missing and has_root:
+        return
     lacking = [joint for joint, is_missing in zip(target.joints, missing, strict=True) if is_missing]
     raise UserError(
         f"{source.name} cannot feed this checkpoint, which takes {target.name}: no rule for "
-        f"{_listed(lacking, NAMED_JOINTS)}; it can feed checkpoints of {fed}; {cure}; or add --allow_missing, "
-        "and they stay empty"
+        f"{_listed(lacking, NAMED_JOINTS)}; it can feed checkpoints of {fed}; {cure}"
+        + ("; or add --allow_missing, and they stay empty" if has_root else "")
     )
 
 

@@ -66,7 +66,8 @@ def find_their_hands(
     if footage.video is None:
         raise UserError(
             f"{footage.keypoint_file} holds no fingers ({people[0].skeleton.name}), and there is no video to look for "
-            "hands in: give it as --vid_path, or add --allow_missing, and fingers stay empty"
+            "hands in: give it as --vid_path"
+            + ("" if hand else ", or add --allow_missing, and fingers stay empty")
         )
     path = stages.folder / "hands.npz"
     numbers = [track.id for track in people]

@@ -33,11 +33,11 @@ def track_motion(
 ) -> tuple[Motion, np.ndarray, np.ndarray]:
     """The frames in which a model can see the person: motion in ``target``, frame numbers (F,), flags (F,J) uint8.
 
-    Frames without the target's root or with less than half of its joints are left out; every stretch between them is
-    a ``camera`` of its own ("segment 1", ...). In it, joints that are not known have ``Flag.ABSENT``; the model is
-    given them where they were last seen, as in training (``fill_missing``), with confidence 0, and the log names
-    them. Raises ``UserError`` if no frame is left, and for a joint without a conversion rule, unless ``allow_missing``
-    lets it be absent in every frame.
+    Frames without the target's root or with less than half of the joints that can be made are left out; every stretch
+    between them is a ``camera`` of its own ("segment 1", ...). In it, joints that are not known have ``Flag.ABSENT``;
+    the model is given them where they were last seen, as in training (``fill_missing``), with confidence 0, and the
+    log names them. Raises ``UserError`` if no frame is left, and for a joint without a conversion rule, unless
+    ``allow_missing`` lets it be absent in every frame.
     """
     # a hand may be mirrored to the other side
     made = conversion(bare_hand(track.skeleton), bare_hand(target), allow_missing=allow_missing)
@@ -46,11 +46,12 @@ def track_motion(
     for joint in np.flatnonzero(~made.missing):
         flag[:, joint] = track.flag[:, np.flatnonzero(made.matrix[joint])].max(-1)
     known = flag != Flag.ABSENT
-    present = known[:, target.root_weights > 0].all(-1) & (2 * known.sum(-1) >= target.num_joints)
+    present = known[:, target.root_weights > 0].all(-1) & (2 * known.sum(-1) >= (~made.missing).sum())
     if not present.any():
         raise UserError(
-            f"{track.name}: no frame shows {' and '.join(target.root)} and half of the {target.num_joints} "
-            f"joints of {target.name}; choose another person with --focus, or another detector"
+            f"{track.name}: no frame shows {' and '.join(target.root)} and half of the {(~made.missing).sum()} "
+            f"joints of {target.name} that {track.skeleton.name} has; choose another person with --focus, or another "
+            "detector"
         )
     rows = np.flatnonzero(present)
     segment = np.cumsum(np.diff(rows, prepend=rows[0]) > 1)
