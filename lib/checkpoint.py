@@ -34,7 +34,7 @@ _NUMPY_SCALAR = [
     type(np.dtype("float32")),
 ]
 _WEIGHT_KEYS = ("model_pos", "model")
-ALIKE = 4.0  # 3 to 5 measured equal, 1 and 8 worse
+_QUERY_KEY_SCALE = 4.0  # 3 and 5 measured equal on one set; 1, 2 and 8 a little worse
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -231,14 +231,17 @@ def _fit_frames(source: Tensor, wanted: int) -> Tensor:
 def _mixing_alike_frames(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weights whose attention over time, which single frames never trained, mixes frames that look alike.
 
-    Queries and keys are the normalised features themselves, times ``ALIKE``: on clips the model gives nearly what
-    it gave on single frames (48.8 mm for 45.9 on one set; 51.9 mm with the random weights that were there).
+    Queries and keys are the normalised features themselves, times ``_QUERY_KEY_SCALE``: on clips the model gives
+    nearly what it gave on single frames (48.8 mm for 45.9 on one set; 51.9 mm with random ones). The rows of
+    ``temp_embed`` begin equal, so that only training tells frames apart by their place.
     """
     begun = dict(weights)
     for name, weight in weights.items():
         if name.endswith("attn_t.qkv.weight"):
             width = weight.shape[1]
-            begun[name] = torch.cat([ALIKE * torch.eye(width).to(weight).repeat(2, 1), weight[2 * width :]])
+            begun[name] = torch.cat(
+                [_QUERY_KEY_SCALE * torch.eye(width).to(weight).repeat(2, 1), weight[2 * width :]]
+            )
         elif name.endswith("attn_t.qkv.bias"):
             begun[name] = torch.cat([torch.zeros_like(weight).chunk(3)[0].repeat(2), weight.chunk(3)[2]])
     return begun

@@ -18,11 +18,8 @@ from lib.skeleton import load_skeleton
 _SHARED = {"task", "joint_format", "no_conf"}
 _SHARED |= {*ModelKeys.model_fields, *PoseRunKeys.model_fields, *FormatKeys.model_fields}
 _SHARED -= {"steps_per_epoch", "eval_flip", "pck_threshold_mm"}
-_JOINTS = (
-    "num_joints",
-    "root",
-    "root_idx",
-)  # follow from each joint format: never taken over from the main one
+# these follow from each joint format: never taken over from the main one
+_JOINTS = ("num_joints", "root", "root_idx")
 
 
 def format_configs(config: Mapping[str, Any]) -> list[EasyDict]:
